@@ -1,0 +1,198 @@
+"""Whose a key is, and what it opens."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated
+
+from fastapi import HTTPException, Security
+{% if cookiecutter.protection == "endpoints" %}
+from fastapi.dependencies.models import Dependant
+{% endif %}
+from fastapi.openapi.models import APIKey
+{% if cookiecutter.protection == "whole_app" %}
+from fastapi.responses import JSONResponse
+{% endif %}
+from fastapi.security import SecurityScopes
+from fastapi.security.base import SecurityBase
+from starlette.requests import HTTPConnection
+{% if cookiecutter.protection == "endpoints" %}
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+{% else %}
+from starlette.types import ASGIApp, Receive, Scope, Send
+{% endif %}
+
+from . import keys
+{% if cookiecutter.__cookie %}
+from .cross_site import is_cross_site
+{% endif %}
+from .locations import Location
+from .settings import KeyEntry, Settings
+{% if cookiecutter.protection == "whole_app" %}
+
+# What answers without a key, by method and exact path; everything else is closed.
+PUBLIC_OPERATIONS = frozenset({("GET", "/health/live"), ("GET", "/health/ready")})
+{% endif %}
+
+
+@dataclass(frozen=True, slots=True)
+class Consumer:
+    """Who sent a request: the name behind its key, what the key may do, and where it came."""
+
+    name: str
+    scopes: frozenset[str]
+    location: str
+
+
+class Authenticator:
+    """Tells from the ASGI scope of a request or WebSocket whose key came with it."""
+
+    def __init__(self, locations: tuple[Location, ...], settings: Settings) -> None:
+        self._locations = locations
+        self._entries = {entry.sha256: entry for entry in settings.api_keys}
+        {% if cookiecutter.__cookie %}
+        self._trusted_origins = frozenset(settings.cors_origins)
+        {% endif %}
+
+    def __call__(self, scope: Scope) -> Consumer:
+        """Return the consumer, and leave it in the scope for whoever asks next.
+
+        Raises:
+            {% if cookiecutter.__cookie %}
+            HTTPException: 401 without a valid key, 403 when another site made the browser send it.
+            {% else %}
+            HTTPException: 401 without a valid key.
+            {% endif %}
+        """
+        for location in self._locations:
+            sent = location.read(scope)
+            if any(sent):  # the first location that holds a key decides, valid or not
+                break
+        else:
+            raise unauthenticated()
+        entry = self._find(sent)
+        {% if cookiecutter.__cookie %}
+        if location.name == "cookie" and is_cross_site(scope, self._trusted_origins):
+            raise HTTPException(403, "A cookie key is not accepted from another site")
+        {% endif %}
+        consumer = Consumer(entry.consumer, entry.scopes, location.name)
+        scope["consumer"] = consumer
+        return consumer
+
+    def _find(self, sent: list[str]) -> KeyEntry:
+        # Whatever is wrong with a key, the answer is the same: it tells an attacker nothing.
+        if len(sent) != 1 or not keys.is_well_formed(sent[0]):
+            raise unauthenticated()
+        entry = self._entries.get(keys.digest(sent[0]))
+        if entry is None or (entry.expires and entry.expires < datetime.now(UTC).date()):
+            raise unauthenticated()
+        return entry
+
+
+def unauthenticated() -> HTTPException:
+    """Return the one answer to a missing or wrong key (RFC 9110, section 15.5.2)."""
+    return HTTPException(
+        401,
+        "Missing or invalid API key",
+        {"WWW-Authenticate": "APIKey", "Cache-Control": "no-store"},
+    )
+
+
+class _KeyDependency(SecurityBase):
+    """The dependency `Security(get_api_key, scopes=[...])`: the consumer behind a request.
+
+    Raises:
+        HTTPException: 401 without a valid key, 403 when the key lacks one of the scopes.
+    """
+
+    def __init__(self) -> None:
+        # Only a name for FastAPI to write down: `openapi.py` puts the schemes in its place.
+        self.scheme_name = "APIKey"
+        self.model = APIKey.model_validate({"in": "header", "name": self.scheme_name})
+
+    async def __call__(self, connection: HTTPConnection, required: SecurityScopes) -> Consumer:
+        {% if cookiecutter.protection == "endpoints" %}
+        consumer = _authenticate_once(connection.scope)
+        {% else %}
+        consumer: Consumer = connection.scope["consumer"]  # the gate let nobody else in
+        {% endif %}
+        if not consumer.scopes.issuperset(required.scopes):
+            raise HTTPException(403, f"This needs a key with scope: {required.scope_str}")
+        return consumer
+
+
+get_api_key = _KeyDependency()
+CurrentConsumer = Annotated[Consumer, Security(get_api_key)]
+
+{% if cookiecutter.protection == "whole_app" %}
+
+class Gate:
+    """ASGI middleware: nothing behind it is reached without a key, unless it is public.
+
+    A dependency of the app would leave the docs, mounted apps, static files and unknown paths
+    open, and would run only after FastAPI has read and parsed the body.
+    """
+
+    def __init__(self, app: ASGIApp, authenticate: Authenticator) -> None:
+        self.app = app
+        self.authenticate = authenticate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan" and not _is_public(scope):
+            try:
+                self.authenticate(scope)
+            except HTTPException as error:
+                await _refuse(error, scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+
+def _is_public(scope: Scope) -> bool:
+    path = scope["path"].removeprefix(scope.get("root_path", ""))
+    return (scope.get("method"), path) in PUBLIC_OPERATIONS
+
+
+async def _refuse(error: HTTPException, scope: Scope, receive: Receive, send: Send) -> None:
+    response = JSONResponse({"detail": error.detail}, error.status_code, error.headers)
+    await response(scope, receive, send)
+{% else %}
+
+class EarlyCheck:
+    """ASGI middleware: an endpoint that asks for a key is refused before its body is read.
+
+    FastAPI reads and parses the body first and solves dependencies afterwards. So the first one who
+    asks for the body of a request to such an endpoint has the key checked; without a valid one, not
+    a byte is read.
+    """
+
+    def __init__(self, app: ASGIApp, authenticate: Authenticator) -> None:
+        self.app = app
+        self.authenticate = authenticate
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["authenticate"] = self.authenticate
+
+        async def checked_receive() -> Message:
+            if scope["type"] == "http" and _asks_for_key(scope):
+                _authenticate_once(scope)
+            return await receive()
+
+        await self.app(scope, checked_receive, send)
+
+
+def _authenticate_once(scope: Scope) -> Consumer:
+    consumer: Consumer = scope.get("consumer") or scope["authenticate"](scope)
+    return consumer
+
+
+def _asks_for_key(scope: Scope) -> bool:
+    if get_api_key in getattr(scope["app"], "dependency_overrides", {}):
+        return False
+    # FastAPI keeps what an included router adds to a route in a context beside the route.
+    context = scope.get("fastapi", {}).get("effective_route_context")
+    dependant = getattr(context or scope.get("route"), "dependant", None)
+    return dependant is not None and _depends_on_key(dependant)
+
+
+def _depends_on_key(dependant: Dependant) -> bool:
+    return dependant.call is get_api_key or any(map(_depends_on_key, dependant.dependencies))
+{% endif %}

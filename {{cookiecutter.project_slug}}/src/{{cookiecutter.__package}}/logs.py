@@ -1,0 +1,76 @@
+"""What is written about a request: who sent it, and never a key."""
+
+import logging
+import string
+from contextvars import ContextVar
+from urllib.parse import quote, unquote_plus
+
+from starlette.types import Scope
+
+from . import keys
+{% if cookiecutter.__query %}
+from .locations import QUERY_PARAMETER
+{% endif %}
+
+FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s%(sender)s"
+
+# The ASGI scope of the request that this task answers; authentication leaves the consumer in it.
+current_scope: ContextVar[Scope] = ContextVar("current_scope")
+
+
+class KeylessFormatter(logging.Formatter):
+    """Formats a record with its sender, and takes keys out of the finished text and traceback."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the text of `record`, of which any key is cut to its prefix."""
+        consumer = current_scope.get({}).get("consumer")
+        record.sender = ""
+        if consumer is not None:
+            record.sender = f" consumer={consumer.name!r} location={consumer.location}"
+        return keys.redact(super().format(record))
+
+
+def configure_logging(level: str) -> None:
+    """Send logs of at least `level` to stderr, and give the server's own handlers our formatter."""
+    logging.basicConfig(level=level.upper())
+    for name in (None, "uvicorn", "uvicorn.access"):
+        for handler in logging.getLogger(name).handlers:
+            handler.setFormatter(KeylessFormatter(FORMAT))
+
+
+def keep_keys_out_of_url(scope: Scope) -> None:
+    """Take keys out of the URL of a request, before a log, a trace or a redirect repeats it.
+
+    {% if cookiecutter.__query %}
+    The values of `{{ cookiecutter.__query_name }}` go to `scope["query_keys"]`, where authentication finds them.
+    {% endif %}
+    A key that was sent where it does not belong is cut to its prefix: its format gives it away.
+    """
+    if keys.PREFIX in scope["path"]:
+        scope["path"] = keys.redact(scope["path"])
+        scope["raw_path"] = quote(scope["path"]).encode()
+    {% if cookiecutter.__query %}
+    scope["query_keys"] = []
+    {% endif %}
+    query = scope["query_string"].decode("latin-1")
+    {% if cookiecutter.__query %}
+    if not query:
+        return
+    {% else %}
+    if query.isascii() and keys.PREFIX not in unquote_plus(query):
+        return
+    {% endif %}
+    kept = []
+    for field in query.split("&"):
+        {% if cookiecutter.__query %}
+        name, _, value = field.partition("=")
+        if unquote_plus(name) == QUERY_PARAMETER:
+            scope["query_keys"].append(unquote_plus(value))
+            continue
+        {% endif %}
+        plain = unquote_plus(field)
+        harmless = keys.redact(plain)
+        kept.append(field if harmless == plain else quote(harmless, safe="="))
+    # A client may send raw bytes, which the server's access log cannot write.
+    rest = quote("&".join(kept), safe=string.punctuation, encoding="latin-1")
+    scope["query_string"] = rest.encode("ascii")

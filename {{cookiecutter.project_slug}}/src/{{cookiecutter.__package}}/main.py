@@ -1,0 +1,125 @@
+{% from "literals.jinja" import python_string %}
+"""The application: settings in, FastAPI app out."""
+
+from copy import deepcopy
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.middleware import Middleware
+from fastapi.middleware.cors import CORSMiddleware
+{% if cookiecutter.__query %}
+from starlette.types import Message, Receive, Scope, Send
+{% else %}
+from starlette.types import Receive, Scope, Send
+{% endif %}
+
+from . import __version__
+{% if cookiecutter.protection == "whole_app" %}
+from .auth import Authenticator, Gate
+{% else %}
+from .auth import Authenticator, EarlyCheck
+{% endif %}
+{% if cookiecutter.__header %}
+from .locations import HEADER, Location, locations
+{% else %}
+from .locations import Location, locations
+{% endif %}
+from .logs import configure_logging, current_scope, keep_keys_out_of_url
+from .openapi import document_keys
+from .routes import about, admin, health, users
+from .settings import Settings, load_settings
+from .sizes import SizeLimits
+
+
+class Service(FastAPI):
+    """FastAPI that takes keys out of URLs, and says in its OpenAPI document who needs one."""
+
+    def __init__(self, locations: tuple[Location, ...], **options: Any) -> None:
+        self.locations = locations
+        super().__init__(**options)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request, whose URL holds no key from here on."""
+        if scope["type"] != "lifespan":
+            keep_keys_out_of_url(scope)
+            current_scope.set(scope)
+            {% if cookiecutter.__query %}
+            send = _without_referrer(send)
+            {% endif %}
+        await super().__call__(scope, receive, send)
+
+    def openapi(self) -> dict[str, Any]:
+        """Return the OpenAPI document of the service."""
+        document = deepcopy(super().openapi())
+        document_keys(document, self.locations)
+        return document
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Return the service that these settings describe."""
+    {% if cookiecutter.__cookie %}
+    places = locations(settings)
+    {% else %}
+    places = locations()
+    {% endif %}
+    app = Service(
+        places,
+        title={{ python_string(cookiecutter.project_name) }},
+        description={{ python_string(cookiecutter.description) }},
+        version=__version__,
+        openapi_url="/openapi.json" if settings.docs_enabled else None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+        swagger_ui_parameters={"persistAuthorization": settings.development},
+        middleware=_middleware(settings, Authenticator(places, settings)),
+    )
+    app.include_router(health.router)
+    app.include_router(about.router)
+    app.include_router(users.router)
+    app.include_router(admin.router)
+    return app
+
+
+def _middleware(settings: Settings, authenticate: Authenticator) -> list[Middleware]:
+    """Return the middleware of the service, the outermost first."""
+    middleware = [
+        Middleware(SizeLimits, max_body_size=settings.max_body_size),
+        {% if cookiecutter.protection == "whole_app" %}
+        Middleware(Gate, authenticate=authenticate),
+        {% else %}
+        Middleware(EarlyCheck, authenticate=authenticate),
+        {% endif %}
+    ]
+    if settings.cors_origins:
+        cors = Middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["*"],
+            {% if cookiecutter.__header %}
+            allow_headers=[HEADER],
+            {% endif %}
+            {% if cookiecutter.__cookie %}
+            allow_credentials=True,
+            {% endif %}
+        )
+        middleware.insert(0, cors)
+    return middleware
+
+{% if cookiecutter.__query %}
+
+def _without_referrer(send: Send) -> Send:
+    """Have browsers tell no other site the URL of a page: a key may stand in it."""
+
+    async def send_with_policy(message: Message) -> None:
+        if message["type"].endswith("http.response.start"):
+            policy = (b"referrer-policy", b"no-referrer")
+            message["headers"] = [*message.get("headers", []), policy]
+        await send(message)
+
+    return send_with_policy
+
+{% endif %}
+
+settings = load_settings()
+configure_logging(settings.log_level)
+app = create_app(settings)

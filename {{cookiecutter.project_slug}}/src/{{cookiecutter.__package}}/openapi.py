@@ -1,0 +1,69 @@
+"""States in the OpenAPI document who needs a key, where it goes, and how a request is refused."""
+
+from typing import Any
+
+{% if cookiecutter.protection == "whole_app" %}
+from .auth import PUBLIC_OPERATIONS, get_api_key
+{% else %}
+from .auth import get_api_key
+{% endif %}
+from .locations import Location
+
+
+def document_keys(document: dict[str, Any], locations: tuple[Location, ...]) -> None:
+    """Complete FastAPI's document in place: key schemes, who needs them, and the answers 401 and 403.
+
+    Each location is a scheme of its own, and any one of them will do.
+    """
+    schemes = {
+        location.scheme.scheme_name: location.scheme.model.model_dump(
+            mode="json", by_alias=True, exclude_none=True
+        )
+        for location in locations
+    }
+    document.setdefault("components", {})["securitySchemes"] = schemes
+    {% if cookiecutter.protection == "whole_app" %}
+    document["security"] = [{scheme: []} for scheme in schemes]
+    {% endif %}
+    {% if cookiecutter.protection == "whole_app" %}
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+    {% elif cookiecutter.__cookie %}
+    for operations in document["paths"].values():
+        for method, operation in operations.items():
+    {% else %}
+    for operations in document["paths"].values():
+        for operation in operations.values():
+    {% endif %}
+            {% if cookiecutter.protection == "whole_app" %}
+            if (method.upper(), path) in PUBLIC_OPERATIONS:
+                operation["security"] = []
+                continue
+            {% else %}
+            if "security" not in operation:
+                continue
+            {% endif %}
+            scopes = _scopes(operation)
+            operation["security"] = [{scheme: scopes} for scheme in schemes]
+            operation["responses"]["401"] = _error("Missing or invalid API key")
+            {% if cookiecutter.__cookie %}
+            if scopes or method not in ("get", "head", "options"):
+                operation["responses"]["403"] = _error("A scope is missing, or another site asks")
+            {% else %}
+            if scopes:
+                operation["responses"]["403"] = _error("The key lacks a scope")
+            {% endif %}
+
+
+def _scopes(operation: dict[str, Any]) -> list[str]:
+    needs = operation.get("security", [])
+    return [scope for need in needs for scope in need.get(get_api_key.scheme_name, [])]
+
+
+def _error(description: str) -> dict[str, Any]:
+    schema = {
+        "type": "object",
+        "properties": {"detail": {"type": "string"}},
+        "required": ["detail"],
+    }
+    return {"description": description, "content": {"application/json": {"schema": schema}}}

@@ -1,0 +1,175 @@
+"""What can be configured, and from where.
+
+The first source that knows a setting wins: the environment, `.env`, a directory of secret files (Docker
+and Kubernetes mount theirs at `/run/secrets`; `SECRETS_DIR` names another) and a TOML file
+(`config.toml`; `CONFIG_FILE` names another).
+"""
+
+import os
+import re
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from . import keys
+
+_MINT = "python -m {{ cookiecutter.__package }}.keys new NAME"
+_DIGEST = re.compile(r"[0-9a-f]{64}", re.IGNORECASE)
+_SECRETS_DIR = Path(os.environ.get("SECRETS_DIR", "/run/secrets"))
+_ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
+
+
+def _check_digest(text: str) -> str:
+    if not _DIGEST.fullmatch(text):
+        raise ValueError(f"a digest is 64 hexadecimal digits, as printed by: {_MINT}")
+    return text.lower()
+
+
+def _read_expires(value: object) -> date:
+    if type(value) is date:  # as TOML writes it; a datetime is no calendar date
+        return value
+    return keys.parse_expires(str(value))
+
+
+def _check_origin(origin: str) -> str:
+    {% if cookiecutter.__cookie %}
+    if origin == "*":
+        raise ValueError("cookies are sent to named origins only: * is too wide, name each origin")
+    {% else %}
+    if origin == "*":
+        return origin
+    {% endif %}
+    if not _ORIGIN.fullmatch(origin):
+        raise ValueError(
+            "an origin is a scheme, a lower-case host and perhaps a port, without a path,"
+            " such as https://app.example.com"
+        )
+    return origin
+
+
+class KeyEntry(BaseModel):
+    """A key of a consumer: its digest, what it may do, and the last day (UTC) on which it is valid."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    consumer: Annotated[str, AfterValidator(keys.check_consumer)]
+    sha256: Annotated[str, AfterValidator(_check_digest), Field(repr=False)]
+    scopes: frozenset[Annotated[str, AfterValidator(keys.check_scope)]] = frozenset()
+    expires: Annotated[date, BeforeValidator(_read_expires)] | None = None
+
+
+def _name_entry(value: Any, validate: ValidatorFunctionWrapHandler) -> KeyEntry:
+    try:
+        entry: KeyEntry = validate(value)
+    except ValidationError as error:
+        consumer = value.get("consumer") if isinstance(value, dict) else None
+        raise ValueError(f"consumer {consumer!r}: {_problems(error)}") from None
+    return entry
+
+
+class Settings(BaseSettings):
+    """The settings of this service; each is described in the README.
+
+    Raises:
+        ValueError: a setting is missing or not valid, or a source cannot be read.
+    """
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        secrets_dir=_SECRETS_DIR if _SECRETS_DIR.is_dir() else None,
+        toml_file=os.environ.get("CONFIG_FILE", "config.toml"),
+    )
+
+    fastapi_env: str = "production"
+    api_keys: tuple[Annotated[KeyEntry, WrapValidator(_name_entry)], ...] = Field(
+        default=(), repr=False, validate_default=True
+    )
+    docs_enabled: bool = Field(default_factory=lambda read: _in_development(read))
+    {% if cookiecutter.__cookie %}
+    cookie_secure: bool = Field(default_factory=lambda read: not _in_development(read))
+    {% endif %}
+    cors_origins: tuple[Annotated[str, AfterValidator(_check_origin)], ...] = ()
+    max_body_size: int = Field(default=1024 * 1024, ge=0)
+    log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"
+
+    @field_validator("api_keys")
+    @classmethod
+    def _check_keys(cls, entries: tuple[KeyEntry, ...]) -> tuple[KeyEntry, ...]:
+        if not entries:
+            raise ValueError(f"no key is configured. Mint one with: {_MINT}")
+        holders: dict[str, str] = {}
+        for entry in entries:
+            if entry.sha256 in holders:
+                raise ValueError(
+                    f"consumers {holders[entry.sha256]!r} and {entry.consumer!r} have the same key;"
+                    f" mint each its own with: {_MINT}"
+                )
+            holders[entry.sha256] = entry.consumer
+        return entries
+
+    @property
+    def development(self) -> bool:
+        """Whether this process runs for development, as FastAPI's own `FASTAPI_ENV` says."""
+        return self.fastapi_env == "development"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return the sources of the settings, the first one that knows a setting wins."""
+        toml_settings = TomlConfigSettingsSource(settings_cls)
+        return (init_settings, env_settings, dotenv_settings, file_secret_settings, toml_settings)
+
+
+def load_settings() -> Settings:
+    """Return the settings of this process.
+
+    Raises:
+        SystemExit: they are not valid; the message says which, and shows neither key nor digest.
+    """
+    try:
+        return Settings()
+    except ValueError as error:
+        problems = _problems(error) if isinstance(error, ValidationError) else str(error)
+    raise SystemExit(f"The service does not start. {_DIGEST.sub('...', keys.redact(problems))}")
+
+
+def _in_development(read: dict[str, Any]) -> bool:
+    return bool(read.get("fastapi_env") == "development")
+
+
+def _problems(error: ValidationError) -> str:
+    problems = []
+    for problem in error.errors(include_url=False, include_context=False, include_input=False):
+        name, *path = (str(part) for part in problem["loc"])
+        place = ", ".join([name.upper() if name in Settings.model_fields else name, *path])
+        problems.append(f"{place}: {problem['msg'].removeprefix('Value error, ')}")
+    return "; ".join(problems)
