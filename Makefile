@@ -1,0 +1,56 @@
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format requirements clean
+UV := uv
+
+# Windows keeps the programs of an environment elsewhere.
+ifeq ($(OS),Windows_NT)
+PYTHON := python
+BIN := .venv/Scripts
+UV_HERE := .uv/Scripts/uv.exe
+else
+PYTHON := python3
+BIN := .venv/bin
+UV_HERE := .uv/bin/uv
+endif
+
+# Everything is installed by uv. Where it is missing, it is installed into .uv; nothing else is touched.
+ifeq ($(shell command -v uv 2>/dev/null),)
+UV := $(UV_HERE)
+.venv/ready requirements: $(UV)
+$(UV):
+	$(PYTHON) -m venv .uv
+	.uv/$(notdir $(BIN))/pip install --quiet "$$(grep ^uv== requirements.txt)"
+endif
+
+.venv/ready: requirements.txt
+	$(UV) venv --quiet --clear --python '>=3.11' .venv
+	$(UV) pip install --quiet --python .venv --requirement requirements.txt
+	touch $@
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' Makefile
+
+demo: .venv/ready  ## generate a service with the default answers and run it; PORT=... for another port
+	rm -rf build/demo
+	$(BIN)/cookiecutter --default-config --no-input --output-dir build/demo .
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C build/demo/my-service run
+
+test: .venv/ready  ## prove every combination; ONLY=cookie-endpoints for those that match
+	$(BIN)/pytest $(if $(ONLY),-k '$(ONLY)')
+
+check: .venv/ready  ## lint, check the format and the types
+	$(BIN)/ruff check hooks tests
+	$(BIN)/ruff format --check hooks tests
+	$(BIN)/mypy hooks tests
+
+format: .venv/ready  ## format the code and fix what can be fixed
+	$(BIN)/ruff check --fix hooks tests
+	$(BIN)/ruff format hooks tests
+
+requirements:  ## write requirements.txt anew, with the newest versions
+	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --group dev \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements' \
+		--output-file requirements.txt
+
+clean:  ## remove environments, caches and what the demo generated
+	rm -rf .uv .venv .mypy_cache .pytest_cache .ruff_cache build
