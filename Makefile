@@ -36,7 +36,7 @@ demo: .venv/ready  ## generate a service with the default answers and run it; PO
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C build/demo/my-service run
 
 test: .venv/ready  ## prove every combination; ONLY=cookie-endpoints for those that match
-	$(BIN)/pytest $(if $(ONLY),-k '$(ONLY)')
+	$(BIN)/pytest --numprocesses=auto --dist=worksteal $(if $(ONLY),-k '$(ONLY)')
 
 check: .venv/ready  ## lint, check the format and the types
 	$(BIN)/ruff check hooks tests

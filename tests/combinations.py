@@ -1,0 +1,62 @@
+"""Which sets of answers the tests generate projects for, read from `cookiecutter.json`."""
+
+import json
+from collections.abc import Iterable
+from itertools import combinations, product
+from pathlib import Path
+
+Answers = dict[str, str]
+
+_FULL_UP_TO = 63
+_CORE = ("key_location", "protection")
+
+
+def choices(template: Path) -> dict[str, list[str]]:
+    """Return every question of the template that has a list of answers, with these."""
+    questions = json.loads((template / "cookiecutter.json").read_text(encoding="utf-8"))
+    return {
+        question: answers
+        for question, answers in questions.items()
+        if isinstance(answers, list) and not question.startswith("_")
+    }
+
+
+def core(options: dict[str, list[str]]) -> list[Answers]:
+    """Return the combinations that change the most; other answers are left to the defaults."""
+    return _product({question: options[question] for question in _CORE})
+
+
+def cover(options: dict[str, list[str]]) -> list[Answers]:
+    """Return the combinations to test: all while they are few, otherwise every pair of answers.
+
+    The core combinations are always in.
+    """
+    everything = _product(options)
+    if len(everything) <= _FULL_UP_TO:
+        return everything
+    missing = set().union(*map(_pairs, everything))
+    chosen: list[Answers] = []
+
+    def choose(candidates: Iterable[Answers]) -> None:
+        best = max(candidates, key=lambda candidate: len(_pairs(candidate) & missing))
+        missing.difference_update(_pairs(best))
+        chosen.append(best)
+
+    for answers in core(options):
+        choose(each for each in everything if answers.items() <= each.items())
+    while missing:
+        choose(everything)
+    return chosen
+
+
+def name(answers: Answers) -> str:
+    """Return the id of a combination in the output of pytest, such as `cookie-endpoints-MIT`."""
+    return "-".join(answers.values())
+
+
+def _product(options: dict[str, list[str]]) -> list[Answers]:
+    return [dict(zip(options, answers, strict=True)) for answers in product(*options.values())]
+
+
+def _pairs(answers: Answers) -> set[tuple[tuple[str, str], tuple[str, str]]]:
+    return set(combinations(answers.items(), 2))

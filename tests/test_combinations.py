@@ -1,0 +1,33 @@
+"""The matrix: what is in it comes from `cookiecutter.json` alone."""
+
+import json
+from itertools import combinations
+from pathlib import Path
+
+from combinations import choices, core, cover
+
+FEW = {"key_location": ["header", "cookie"], "protection": ["a", "b"], "license": ["x", "y", "z"]}
+MANY = FEW | {f"option_{number}": ["yes", "no"] for number in range(5)}
+
+
+def test_a_new_choice_is_in_the_matrix(tmp_path: Path) -> None:
+    questions = {"name": "text", "_private": ["a"], "__p": ["a"], "store": ["memory", "database"]}
+    (tmp_path / "cookiecutter.json").write_text(json.dumps(questions))
+    assert choices(tmp_path) == {"store": ["memory", "database"]}
+
+
+def test_few_combinations_are_all_there() -> None:
+    assert len(cover(FEW)) == 2 * 2 * 3
+
+
+def test_of_many_combinations_each_pair_of_answers_is_there() -> None:
+    chosen = cover(MANY)
+    for one, other in combinations(MANY, 2):
+        met = {(answers[one], answers[other]) for answers in chosen}
+        assert met == {(first, second) for first in MANY[one] for second in MANY[other]}
+
+
+def test_of_many_combinations_the_core_is_there_and_few_others() -> None:
+    chosen = cover(MANY)
+    assert all(any(each.items() <= answers.items() for answers in chosen) for each in core(MANY))
+    assert len(chosen) <= 12

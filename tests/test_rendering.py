@@ -1,0 +1,147 @@
+"""Every combination of answers renders to files that look written by hand."""
+
+import ast
+import filecmp
+import json
+import re
+import tomllib
+import warnings
+from pathlib import Path, PureWindowsPath
+
+import pytest
+import yaml
+from conftest import Bake, render, run_python, tree
+
+# Double braces are legal in Python's formatted strings.
+LEFTOVER = re.compile(r"\{%|%\}|\{#|cookiecutter|jinja", re.IGNORECASE)
+LEFTOVER_BRACES = re.compile(r"\{\{|\}\}")
+RESERVED_ON_WINDOWS = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+
+
+def texts(project: Path) -> dict[str, str]:
+    """Return the files of a project with their text, line ends as they are."""
+    files = [path for path in tree(project) if path.is_file()]
+    return {str(file.relative_to(project)): file.read_bytes().decode() for file in files}
+
+
+def settings(project: Path) -> set[str]:
+    """Return the names under which the environment knows the fields of the `Settings` class."""
+    [source] = project.glob("src/*/settings.py")
+    [fields] = [
+        node.body
+        for node in ast.parse(source.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef) and node.name == "Settings"
+    ]
+    return {
+        field.target.id.upper()
+        for field in fields
+        if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
+    }
+
+
+def windows_refuses(path: Path) -> bool:
+    """Tell whether Windows cannot have a file of this name."""
+    return any(
+        re.search(r'[<>:"|?*\\\x00-\x1f]|[. ]$', part) or RESERVED_ON_WINDOWS.fullmatch(part)
+        for part in path.parts
+    )
+
+
+def test_nothing_of_the_template_is_left(project: Path) -> None:
+    for file, text in texts(project).items():
+        assert not LEFTOVER.search(text), file
+        if not file.endswith(".py"):
+            assert not LEFTOVER_BRACES.search(text), file
+
+
+def test_whitespace_is_in_order(project: Path) -> None:
+    for file, text in texts(project).items():
+        assert "\r" not in text, file
+        assert not re.search(r"[ \t]$", text, re.MULTILINE), file
+        assert "\n\n\n\n" not in text, file
+        if not file.endswith((".py", ".md")):
+            assert "\n\n\n" not in text, file
+        assert not text.startswith("\n"), file
+        assert text.endswith("\n"), file
+        assert not text.endswith("\n\n"), file
+
+
+def test_no_file_or_folder_is_empty(project: Path) -> None:
+    for path in tree(project):
+        assert path.stat().st_size if path.is_file() else any(path.iterdir()), path
+
+
+def test_every_path_is_legal_on_windows(project: Path) -> None:
+    paths = [path.relative_to(project) for path in tree(project)]
+    assert not [path for path in paths if windows_refuses(path)]
+    assert len({PureWindowsPath(path) for path in paths}) == len(paths)
+
+
+def test_ruff_has_nothing_to_say(project: Path) -> None:
+    for command in (["check"], ["format", "--check"]):
+        finished = run_python("-m", "ruff", *command, "--no-cache", cwd=project)
+        assert finished.returncode == 0, finished.stdout + finished.stderr
+
+
+def test_python_compiles_without_warnings(project: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for file, text in texts(project).items():
+            if file.endswith(".py"):
+                compile(text, file, "exec")
+
+
+def test_data_files_are_valid(project: Path) -> None:
+    for file, text in texts(project).items():
+        match Path(file).suffix:
+            case ".toml":
+                tomllib.loads(text)
+            case ".json":
+                json.loads(text)
+            case ".yaml" | ".yml":
+                yaml.safe_load(text)
+
+
+def test_links_in_the_readme_lead_somewhere(project: Path) -> None:
+    readme = (project / "README.md").read_text(encoding="utf-8")
+    headings = re.findall(r"^#+ (.+)$", readme, re.MULTILINE)
+    anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    for target, anchor in re.findall(r"\]\((?!\w+:)([^)#]*)#?([^)]*)\)", readme):
+        assert (project / target).exists(), target
+        if not target:
+            assert anchor in anchors
+
+
+def test_every_setting_is_in_the_example(project: Path) -> None:
+    example = (project / ".env.example").read_text(encoding="utf-8")
+    assert set(re.findall(r"^(?:# )?([A-Z_]+)=", example, re.MULTILINE)) == settings(project)
+
+
+def test_every_setting_is_in_the_readme(project: Path) -> None:
+    code = "".join(file.read_text(encoding="utf-8") for file in project.glob("src/**/*.py"))
+    read_directly = set(re.findall(r'os\.environ(?:\.get\(|\[)"([A-Z_]+)"', code))
+    readme = (project / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"^\| *`([A-Z_]+)` *\|", readme, re.MULTILINE)
+    assert sorted(listed) == sorted(settings(project) | read_directly)
+
+
+@pytest.mark.parametrize(
+    ("folders", "ignored"),
+    # uvicorn serves the app and is imported nowhere; only tests import what development needs.
+    [(["src"], "DEP002=uvicorn"), (["src", "tests"], "DEP002=uvicorn,DEP004=anyio|httpx|pytest")],
+    ids=["src", "tests"],
+)
+def test_imports_and_dependencies_are_the_same(
+    project: Path, folders: list[str], ignored: str
+) -> None:
+    options = ["--exclude", "^$", "--per-rule-ignores", ignored]
+    finished = run_python("-m", "deptry", *folders, *options, cwd=project)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+
+
+def test_the_same_answers_give_the_same_bytes(bake: Bake, tmp_path: Path) -> None:
+    first, second = bake(), render(tmp_path)
+    files = [path.relative_to(first) for path in tree(first) if path.is_file()]
+    assert files == [path.relative_to(second) for path in tree(second) if path.is_file()]
+    _, different, errors = filecmp.cmpfiles(first, second, map(str, files), shallow=False)
+    assert (different, errors) == ([".env"] if (first / ".env").exists() else [], [])
