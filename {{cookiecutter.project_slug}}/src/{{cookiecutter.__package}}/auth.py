@@ -152,6 +152,9 @@ def _is_public(scope: Scope) -> bool:
 
 
 async def _refuse(error: HTTPException, scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["type"] == "websocket" and "websocket.http.response" not in scope["extensions"]:
+        await send({"type": "websocket.close", "code": 1008})  # the server answers 403
+        return
     response = JSONResponse({"detail": error.detail}, error.status_code, error.headers)
     await response(scope, receive, send)
 {% else %}

@@ -20,6 +20,7 @@ from datetime import date
 from typing import Any, NoReturn
 
 PREFIX = "{{ cookiecutter.__package }}"
+DIGEST = re.compile(r"[0-9A-Fa-f]{64}")
 
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 {% raw %}
@@ -57,12 +58,12 @@ def check_consumer(name: str) -> str:
     """Return the name of a consumer when it can stand in a log line.
 
     Raises:
-        ValueError: the name is empty, too long, not printable or holds a key.
+        ValueError: the name is empty, too long, not printable, a digest or holds a key.
     """
     if not name.isprintable() or name != name.strip() or not 1 <= len(name) <= 64:
         raise ValueError("a consumer's name is 1 to 64 printable characters, such as billing-web")
-    if redact(name) != name:
-        raise ValueError("a consumer's name must not contain a key, use one such as billing-web")
+    if redact(name) != name or DIGEST.fullmatch(name):
+        raise ValueError("a consumer's name must not be a key or a digest, but say billing-web")
     return name
 
 
@@ -125,7 +126,7 @@ def _new(consumer: str, scopes: list[str], expires: str | None) -> tuple[str, di
     entry: dict[str, Any] = {"consumer": check_consumer(consumer), "sha256": digest(key)}
     if scopes:
         entry["scopes"] = [check_scope(scope) for scope in dict.fromkeys(scopes)]
-    if expires:
+    if expires is not None:
         entry["expires"] = parse_expires(expires).isoformat()
     return key, entry
 

@@ -32,13 +32,12 @@ from pydantic_settings import (
 from . import keys
 
 _MINT = "python -m {{ cookiecutter.__package }}.keys new NAME"
-_DIGEST = re.compile(r"[0-9a-f]{64}", re.IGNORECASE)
 _SECRETS_DIR = Path(os.environ.get("SECRETS_DIR", "/run/secrets"))
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
 
 
 def _check_digest(text: str) -> str:
-    if not _DIGEST.fullmatch(text):
+    if not keys.DIGEST.fullmatch(text):
         raise ValueError(f"a digest is 64 hexadecimal digits, as printed by: {_MINT}")
     return text.lower()
 
@@ -159,7 +158,7 @@ def load_settings() -> Settings:
         return Settings()
     except ValueError as error:
         problems = _problems(error) if isinstance(error, ValidationError) else str(error)
-    raise SystemExit(f"The service does not start. {_DIGEST.sub('...', keys.redact(problems))}")
+    raise SystemExit(f"The service does not start. {keys.DIGEST.sub('...', keys.redact(problems))}")
 
 
 def _in_development(read: dict[str, Any]) -> bool:

@@ -1,0 +1,165 @@
+"""Keys, settings and requests for the tests."""
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+from urllib.parse import urlencode
+
+from starlette.types import ASGIApp, Message, Scope
+
+from {{ cookiecutter.__package }} import keys
+{% if cookiecutter.key_location == "fallback" %}
+from {{ cookiecutter.__package }}.locations import (
+    COOKIE,
+    HEADER,
+    QUERY_PARAMETER,
+)
+{% elif cookiecutter.key_location == "header" %}
+from {{ cookiecutter.__package }}.locations import HEADER
+{% elif cookiecutter.key_location == "cookie" %}
+from {{ cookiecutter.__package }}.locations import COOKIE
+{% else %}
+from {{ cookiecutter.__package }}.locations import QUERY_PARAMETER
+{% endif %}
+from {{ cookiecutter.__package }}.settings import (
+    KeyEntry,
+    Settings,
+)
+
+WEB_KEY = keys.mint()
+ADMIN_KEY = keys.mint()
+EXPIRED_KEY = keys.mint()
+UNKNOWN_KEY = keys.mint()
+
+{% if cookiecutter.__cookie %}
+COOKIE_NAME = f"__Host-{COOKIE}"
+{% else %}
+COOKIE_NAME = "__Host-api_key"
+{% endif %}
+{% if cookiecutter.__header %}
+HEADER_NAME = HEADER
+{% else %}
+HEADER_NAME = "X-API-Key"
+{% endif %}
+{% if cookiecutter.__query %}
+QUERY_NAME = QUERY_PARAMETER
+{% else %}
+QUERY_NAME = "api_key"
+{% endif %}
+
+
+def in_cookie(*sent: str) -> dict[str, Any]:
+    """Return what httpx needs to send these keys in the cookie."""
+    return {"headers": {"Cookie": "; ".join(f"{COOKIE_NAME}={key}" for key in sent).encode()}}
+
+
+def in_header(*sent: str) -> dict[str, Any]:
+    """Return what httpx needs to send these keys in the header."""
+    return {"headers": [(HEADER_NAME, key.encode()) for key in sent]}
+
+
+def in_query(*sent: str) -> dict[str, Any]:
+    """Return what httpx needs to send these keys in the query string."""
+    return {"params": [(QUERY_NAME, key) for key in sent]}
+
+
+{% if cookiecutter.key_location == "fallback" %}
+LOCATIONS = [in_cookie, in_header, in_query]
+{% elif cookiecutter.key_location == "header" %}
+LOCATIONS = [in_header]
+ELSEWHERE = [in_cookie, in_query]
+{% elif cookiecutter.key_location == "cookie" %}
+LOCATIONS = [in_cookie]
+ELSEWHERE = [in_header, in_query]
+{% else %}
+LOCATIONS = [in_query]
+ELSEWHERE = [in_cookie, in_header]
+{% endif %}
+
+
+def make_settings(**fields: Any) -> Settings:
+    """Return production settings with the keys above, and nothing from this machine."""
+    entries = (
+        KeyEntry(consumer="web", sha256=keys.digest(WEB_KEY)),
+        KeyEntry(consumer="admin", sha256=keys.digest(ADMIN_KEY), scopes=frozenset({"admin"})),
+        KeyEntry(consumer="old", sha256=keys.digest(EXPIRED_KEY), expires=date(2020, 1, 31)),
+    )
+    production = {"api_keys": entries, "fastapi_env": "production"}
+    return Settings(_env_file=None, _secrets_dir=None, **(production | fields))
+
+
+def to_asgi(request: dict[str, Any]) -> dict[str, Any]:
+    """Return the same request in the words of `ask`."""
+    headers = dict(request.get("headers", {}))
+    return {
+        "headers": {name: bytes(value).decode() for name, value in headers.items()},
+        "query": urlencode(request.get("params", {})),
+    }
+
+
+@dataclass
+class Answer:
+    """What an ASGI app sent, and how often it asked for a part of the request."""
+
+    messages: list[Message]
+    receives: int
+
+    @property
+    def status(self) -> int:
+        """The status of the answer: of the handshake, when it is a WebSocket's."""
+        first = self.messages[0]
+        return 101 if first["type"] == "websocket.accept" else int(first["status"])
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers of the answer."""
+        return {name.decode(): value.decode() for name, value in self.messages[0]["headers"]}
+
+
+async def ask(
+    app: ASGIApp,
+    path: str,
+    *,
+    method: str = "GET",
+    headers: dict[str, str] | None = None,
+    query: str = "",
+    body: bytes = b"",
+    endless: bool = False,
+    websocket: bool = False,
+    root_path: str = "",
+    extensions: dict[str, Any] | None = None,
+) -> Answer:
+    """Send one request to an ASGI app the way a server does, and watch both directions."""
+    scope: Scope = {
+        "type": "websocket" if websocket else "http",
+        "http_version": "1.1",
+        "scheme": "ws" if websocket else "http",
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": root_path,
+        "query_string": query.encode(),
+        "headers": [
+            (name.lower().encode(), value.encode()) for name, value in (headers or {}).items()
+        ],
+        "client": ("127.0.0.1", 50000),
+        "server": ("service.test", 80),
+        "extensions": {"websocket.http.response": {}} if extensions is None else extensions,
+        "subprotocols": [],
+    }
+    if not websocket:
+        scope["method"] = method
+    answer = Answer(messages=[], receives=0)
+
+    async def receive() -> Message:
+        answer.receives += 1
+        if answer.receives > 1 and not endless:
+            return {"type": f"{scope['type']}.disconnect"}
+        if websocket:
+            return {"type": "websocket.connect"}
+        return {"type": "http.request", "body": body, "more_body": endless}
+
+    async def send(message: Message) -> None:
+        answer.messages.append(message)
+
+    await app(scope, receive, send)
+    return answer

@@ -1,0 +1,141 @@
+"""Keys are minted here, recognised by their format, and never stored."""
+
+import io
+import json
+import re
+import string
+import subprocess
+import sys
+import zlib
+
+import pytest
+
+from {{ cookiecutter.__package }} import keys
+
+
+def test_a_minted_key_is_well_formed_and_no_two_are_alike() -> None:
+    minted = {keys.mint() for _ in range(100)}
+    assert len(minted) == 100
+    assert all(keys.is_well_formed(key) for key in minted)
+
+
+def test_a_key_carries_its_prefix_256_random_bits_and_a_checksum() -> None:
+    assert re.fullmatch(r"{{ cookiecutter.__package }}_[0-9A-Za-z]{49}", keys.mint())
+    assert 62**43 > 2**256
+
+
+def test_any_single_wrong_character_is_noticed() -> None:
+    key = keys.mint()
+    for position in range(len(key)):
+        wrong = "A" if key[position] != "A" else "B"
+        assert not keys.is_well_formed(key[:position] + wrong + key[position + 1 :])
+
+
+@pytest.mark.parametrize("change", [" {}", "{}\n", "{}x", "x{}", "\x00{}", "{}é"])
+def test_nothing_may_stand_around_a_key(change: str) -> None:
+    assert not keys.is_well_formed(change.format(keys.mint()))
+
+
+def test_the_checksum_is_the_crc_32_of_what_stands_before_it_in_base_62() -> None:
+    key = keys.mint()
+    digits = string.digits + string.ascii_uppercase + string.ascii_lowercase
+    value = 0
+    for character in key[-6:]:
+        value = value * 62 + digits.index(character)
+    assert value == zlib.crc32(key[:-6].encode())
+
+
+def test_a_digest_is_sha_256_in_hexadecimal() -> None:
+    assert keys.digest("key") == "2c70e12b7a0646f92279f427c7b38e7334d8e5389cff167a1dc30e73f826b683"
+
+
+def test_redaction_leaves_the_prefix_of_whole_and_of_mistyped_keys() -> None:
+    key = keys.mint()
+    assert keys.redact(f"a {key} b {key[:-1]}! c") == f"a {keys.PREFIX}_... b {keys.PREFIX}_...! c"
+
+
+def test_redaction_leaves_other_text_alone() -> None:
+    text = "{{ cookiecutter.__package }}_users {{ cookiecutter.__package }} /health/live"
+    assert keys.redact(text) == text
+
+
+def test_new_prints_the_key_and_its_entry(capsys: pytest.CaptureFixture[str]) -> None:
+    keys.main(["new", "web"])
+    shown = capsys.readouterr().out
+    key = re.search(r"{{ cookiecutter.__package }}_\w+", shown)
+    assert key is not None
+    assert json.dumps({"consumer": "web", "sha256": keys.digest(key[0])}) in shown
+
+
+def test_new_prints_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
+    keys.main(
+        ["new", "web", "--scope", "admin", "--scope", "a", "--expires", "2027-01-31", "--json"]
+    )
+    minted = json.loads(capsys.readouterr().out)
+    assert keys.is_well_formed(minted["key"])
+    assert minted["entry"] == {
+        "consumer": "web",
+        "sha256": keys.digest(minted["key"]),
+        "scopes": ["admin", "a"],
+        "expires": "2027-01-31",
+    }
+
+
+def test_digest_reads_a_key_from_stdin(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = keys.mint()
+    monkeypatch.setattr("sys.stdin", io.StringIO(key + "\n"))
+    keys.main(["digest"])
+    assert json.loads(capsys.readouterr().out) == {"sha256": keys.digest(key)}
+
+
+def test_digest_refuses_what_is_no_key(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("hunter2"))
+    with pytest.raises(SystemExit) as stopped:
+        keys.main(["digest"])
+    assert stopped.value.code == 2
+    assert "hunter2" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["new"],
+        ["new", ""],
+        ["new", " web"],
+        ["new", "web\n"],
+        ["new", "w" * 65],
+        ["new", "web", "--scope", "two words"],
+        ["new", "web", "--scope", ""],
+        ["new", "web", "--expires", "31.01.2027"],
+        ["new", "web", "--expires", "2027-02-30"],
+        ["new", "web", "--expires", "20270131"],
+        ["new", "web", "--expires", ""],
+        ["revoke"],
+    ],
+)
+def test_a_mistake_is_one_line_on_stderr(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        keys.main(arguments)
+    shown = capsys.readouterr()
+    assert stopped.value.code == 2
+    assert shown.out == ""
+    assert re.fullmatch(r"keys[^\n]*: [^\n]+\n", shown.err)
+
+
+@pytest.mark.parametrize("name", [keys.mint(), keys.digest(keys.mint())])
+def test_a_consumer_cannot_be_named_by_a_key_or_a_digest(name: str) -> None:
+    with pytest.raises(ValueError, match="must not be a key or a digest"):
+        keys.check_consumer(name)
+
+
+def test_the_command_line_runs_as_a_script_where_nothing_is_installed() -> None:
+    command = [sys.executable, "-I", keys.__file__, "new", "web", "--json"]
+    finished = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert keys.is_well_formed(json.loads(finished.stdout)["key"])

@@ -1,0 +1,135 @@
+"""What is written about a request names its consumer, and never its key."""
+
+import io
+import logging
+from collections.abc import Iterator
+
+import pytest
+from fastapi import FastAPI
+from starlette.types import Scope
+
+from {{ cookiecutter.__package }} import keys
+from {{ cookiecutter.__package }}.auth import Consumer
+from {{ cookiecutter.__package }}.logs import (
+    configure_logging,
+    current_scope,
+    keep_keys_out_of_url,
+)
+
+from .conftest import WithKey
+{% if cookiecutter.__query %}
+from .helpers import QUERY_NAME, UNKNOWN_KEY, WEB_KEY, ask, to_asgi
+{% else %}
+from .helpers import UNKNOWN_KEY, WEB_KEY, ask, to_asgi
+{% endif %}
+
+
+def clean(path: str, query: str) -> tuple[str, str]:
+    """Return path and query of a URL without the keys in them."""
+    scope: Scope = {"path": path, "query_string": query.encode("latin-1")}
+    keep_keys_out_of_url(scope)
+    return str(scope["path"]), scope["query_string"].decode("ascii")
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    """Return what the logger `uvicorn.access` writes."""
+    text = io.StringIO()
+    handler = logging.StreamHandler(text)
+    logger = logging.getLogger("uvicorn.access")
+    logger.addHandler(handler)
+    configure_logging("info")
+    yield text
+    logger.removeHandler(handler)
+
+
+def test_a_log_line_names_the_consumer_and_the_location(log: io.StringIO) -> None:
+    token = current_scope.set({"consumer": Consumer("web", frozenset(), "header")})
+    logging.getLogger("uvicorn.access").warning("GET /users/me")
+    current_scope.reset(token)
+    assert log.getvalue().endswith("GET /users/me consumer='web' location=header\n")
+
+
+def test_a_log_line_without_a_consumer_stands_for_itself(log: io.StringIO) -> None:
+    logging.getLogger("uvicorn.access").warning("GET /users/me")
+    assert log.getvalue().endswith("WARNING uvicorn.access: GET /users/me\n")
+
+
+def test_no_key_reaches_a_log_in_a_message_an_argument_or_a_traceback(log: io.StringIO) -> None:
+    try:
+        raise ValueError(WEB_KEY)
+    except ValueError:
+        logging.getLogger("uvicorn.access").exception("%s " + UNKNOWN_KEY, WEB_KEY)
+    written = log.getvalue()
+    assert "Traceback" in written
+    assert written.count(f"{keys.PREFIX}_...") == 3
+    assert WEB_KEY not in written
+    assert UNKNOWN_KEY not in written
+
+
+@pytest.mark.anyio
+async def test_the_sender_of_a_request_is_known_to_its_log_lines(
+    app: FastAPI, with_key: WithKey
+) -> None:
+    await ask(app, "/users/me", **to_asgi(with_key(WEB_KEY)))
+    assert current_scope.get()["consumer"].name == "web"
+
+
+def test_a_key_in_the_path_is_cut_to_its_prefix() -> None:
+    assert clean(f"/users/{WEB_KEY}/x", "") == (f"/users/{keys.PREFIX}_.../x", "")
+
+
+def test_other_paths_and_queries_stay_as_they_are() -> None:
+    query = "q=a%20b&q=c+d&empty=&flag&x=%2F&{{ cookiecutter.__package }}_page=1"
+    assert clean("/{{ cookiecutter.__package }}/é", query) == (
+        "/{{ cookiecutter.__package }}/é",
+        query,
+    )
+
+
+@pytest.mark.parametrize("name", ["token", "t%6fken", ""])
+def test_a_key_where_it_does_not_belong_is_cut_to_its_prefix(name: str) -> None:
+    encoded = f"%{ord(WEB_KEY[0]):02X}{WEB_KEY[1:]}"
+    for key in (WEB_KEY, encoded):
+        _, query = clean("/", f"a=1&{name}={key}&b=2")
+        assert query.startswith("a=1&")
+        assert query.endswith(f"={keys.PREFIX}_...&b=2")
+
+
+def test_raw_bytes_in_a_query_are_encoded_for_the_access_log() -> None:
+    assert clean("/", "q=é") == ("/", "q=%E9")
+{% if cookiecutter.__query %}
+
+
+@pytest.mark.parametrize(
+    ("query", "rest", "sent"),
+    [
+        (f"{QUERY_NAME}=secret", "", ["secret"]),
+        (f"a=1&{QUERY_NAME}=s&b=2&{QUERY_NAME}=t", "a=1&b=2", ["s", "t"]),
+        (f"%{ord(QUERY_NAME[0]):x}{QUERY_NAME[1:]}=s%65cret", "", ["secret"]),
+        (f"{QUERY_NAME}=", "", [""]),
+        (QUERY_NAME, "", [""]),
+        (f"{QUERY_NAME.upper()}X=1", f"{QUERY_NAME.upper()}X=1", []),
+    ],
+)
+def test_the_key_is_taken_out_of_the_query(query: str, rest: str, sent: list[str]) -> None:
+    scope = {"path": "/", "query_string": query.encode()}
+    keep_keys_out_of_url(scope)
+    assert scope["query_string"] == rest.encode()
+    assert scope["query_keys"] == sent
+
+
+@pytest.mark.anyio
+async def test_a_redirect_does_not_repeat_the_key(app: FastAPI) -> None:
+    answer = await ask(app, "/users/me/", query=f"a=1&{QUERY_NAME}={WEB_KEY}")
+    assert answer.status == 307
+    assert answer.headers["location"] == "http://service.test/users/me?a=1"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("path", ["/users/me", "/health/live", "/nowhere"])
+async def test_browsers_tell_no_other_site_the_url(app: FastAPI, path: str) -> None:
+    for query in ("", f"{QUERY_NAME}={WEB_KEY}"):
+        answer = await ask(app, path, query=query)
+        assert answer.headers["referrer-policy"] == "no-referrer"
+{% endif %}

@@ -1,0 +1,203 @@
+{% if cookiecutter.protection == "whole_app" %}
+"""Everything is behind the key, and the key is checked before anything else happens."""
+
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI, WebSocket
+from starlette.responses import PlainTextResponse
+from starlette.staticfiles import StaticFiles
+{% else %}
+"""What asks for a key is behind it, and the key is checked before the body is read."""
+
+from typing import Annotated
+
+import httpx
+import pytest
+from fastapi import APIRouter, Depends, FastAPI, Security, WebSocket
+{% endif %}
+
+{% if cookiecutter.protection == "whole_app" %}
+from {{ cookiecutter.__package }}.main import create_app
+{% else %}
+from {{ cookiecutter.__package }}.auth import (
+    Consumer,
+    CurrentConsumer,
+    get_api_key,
+)
+{% endif %}
+
+from .conftest import WithKey
+{% if cookiecutter.protection == "whole_app" %}
+from .helpers import UNKNOWN_KEY, WEB_KEY, ask, make_settings, to_asgi
+{% else %}
+from .helpers import UNKNOWN_KEY, WEB_KEY, ask, to_asgi
+{% endif %}
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("body", [b"{", b'{"user": 1}', b"x" * 10_000_000])
+async def test_without_a_key_not_a_byte_of_the_body_is_read(app: FastAPI, body: bytes) -> None:
+    length = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+    answer = await ask(app, "/admin/password_reset", method="POST", headers=length, body=body)
+    assert answer.status == 401
+    assert answer.receives == 0
+
+
+async def test_with_a_wrong_key_not_a_byte_of_the_body_is_read(
+    app: FastAPI, with_key: WithKey
+) -> None:
+    wrong = to_asgi(with_key(UNKNOWN_KEY))
+    answer = await ask(app, "/admin/password_reset", method="POST", body=b"{", **wrong)
+    assert answer.status == 401
+    assert answer.receives == 0
+
+{% if cookiecutter.protection == "whole_app" %}
+
+@pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
+async def test_the_health_checks_are_public(app: FastAPI, path: str) -> None:
+    assert (await ask(app, path)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/"),
+        ("GET", ""),
+        ("GET", "/docs"),
+        ("GET", "/openapi.json"),
+        ("GET", "/nowhere"),
+        ("GET", "/users/me/"),
+        ("HEAD", "/users/me"),
+        ("OPTIONS", "/users/me"),
+        ("DELETE", "/users/me"),
+        ("POST", "/health/live"),
+        ("GET", "/health"),
+        ("GET", "/health/live/"),
+        ("GET", "//health/live"),
+        ("GET", "/HEALTH/LIVE"),
+        ("GET", "/health/live/../../users/me"),
+        ("GET", "/health/live%00"),
+        ("GET", "http://service.test/health/live"),
+    ],
+)
+async def test_all_the_rest_is_closed(method: str, path: str) -> None:
+    app = create_app(make_settings(docs_enabled=True))
+    answer = await ask(app, path, method=method)
+    assert answer.status == 401
+    assert answer.receives == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("/api/health/live", 200), ("/api/users/me", 401), ("/api/api/health/live", 401)],
+)
+async def test_behind_a_proxy_the_same_paths_are_public(
+    app: FastAPI, path: str, status: int
+) -> None:
+    assert (await ask(app, path, root_path="/api")).status == status
+
+
+async def test_mounted_apps_and_static_files_are_closed(
+    app: FastAPI, with_key: WithKey, tmp_path: Path
+) -> None:
+    (tmp_path / "page.txt").write_text("hello")
+    app.mount("/static", StaticFiles(directory=tmp_path))
+    app.mount("/mounted", PlainTextResponse("hello"))
+    for path in ("/static/page.txt", "/static/nowhere", "/mounted", "/mounted/page"):
+        assert (await ask(app, path)).status == 401
+    opened = await ask(app, "/static/page.txt", **to_asgi(with_key(WEB_KEY)))
+    assert opened.status == 200
+
+
+async def test_websockets_are_closed_even_at_a_public_path(app: FastAPI, with_key: WithKey) -> None:
+    @app.websocket("/feed")
+    @app.websocket("/health/live")
+    async def feed(websocket: WebSocket) -> None:
+        await websocket.accept()
+
+    for path in ("/feed", "/health/live", "/nowhere"):
+        refused = await ask(app, path, websocket=True)
+        assert refused.status == 401
+        assert refused.receives == 0
+    assert (await ask(app, "/feed", websocket=True, **to_asgi(with_key(WEB_KEY)))).status == 101
+
+
+async def test_a_server_that_cannot_refuse_a_websocket_politely_is_told_to_close_it(
+    app: FastAPI,
+) -> None:
+    answer = await ask(app, "/feed", websocket=True, extensions={})
+    assert [message["type"] for message in answer.messages] == ["websocket.close"]
+{% else %}
+
+async def test_what_asks_for_no_key_is_public(client: httpx.AsyncClient) -> None:
+    for path in ("/", "/health/live", "/health/ready"):
+        assert (await client.get(path)).status_code == 200
+    assert (await client.get("/nowhere")).status_code == 404
+
+
+async def test_any_router_that_asks_for_a_key_is_refused_before_its_body_is_read(
+    app: FastAPI, with_key: WithKey
+) -> None:
+    key = Security(get_api_key)
+    by_endpoint, by_router, by_inclusion = APIRouter(), APIRouter(dependencies=[key]), APIRouter()
+
+    @by_endpoint.post("/by-endpoint", dependencies=[key])
+    @by_router.post("/by-router")
+    @by_inclusion.post("/by-inclusion")
+    async def echo(text: dict[str, str]) -> dict[str, str]:
+        return text
+
+    app.include_router(by_endpoint)
+    app.include_router(by_router)
+    app.include_router(by_inclusion, dependencies=[key])
+    for path in ("/by-endpoint", "/by-router", "/by-inclusion"):
+        answer = await ask(app, path, method="POST", body=b"{")
+        assert (answer.status, answer.receives) == (401, 0)
+        opened = await ask(app, path, method="POST", body=b"{", **to_asgi(with_key(WEB_KEY)))
+        assert (opened.status, opened.receives) == (422, 1)
+
+
+async def test_a_dependency_that_asks_for_a_key_counts_too(app: FastAPI) -> None:
+    async def greeting(consumer: CurrentConsumer) -> str:
+        return f"Hello {consumer.name}"
+
+    @app.post("/greet")
+    async def greet(text: dict[str, str], greeting: Annotated[str, Depends(greeting)]) -> str:
+        return greeting
+
+    answer = await ask(app, "/greet", method="POST", body=b"{")
+    assert (answer.status, answer.receives) == (401, 0)
+
+
+async def test_a_public_endpoint_still_gets_its_body(app: FastAPI) -> None:
+    @app.post("/public")
+    async def public(text: dict[str, str]) -> str:
+        return text["hello"]
+
+    json = {"Content-Type": "application/json"}
+    answer = await ask(app, "/public", method="POST", headers=json, body=b'{"hello": "world"}')
+    assert answer.status == 200
+
+
+async def test_the_dependency_can_be_overridden_in_tests(app: FastAPI) -> None:
+    somebody = Consumer("somebody", frozenset({"admin"}), "test")
+    app.dependency_overrides[get_api_key] = lambda: somebody
+    json = {"Content-Type": "application/json"}
+    body = b'{"user": 1, "new_password": "x"}'
+    answer = await ask(app, "/admin/password_reset", method="POST", headers=json, body=body)
+    assert answer.status == 204
+
+
+async def test_a_websocket_that_asks_for_a_key_is_refused_before_it_is_accepted(
+    app: FastAPI, with_key: WithKey
+) -> None:
+    @app.websocket("/feed")
+    async def feed(websocket: WebSocket, consumer: CurrentConsumer) -> None:
+        await websocket.accept()
+
+    refused = await ask(app, "/feed", websocket=True)
+    assert (refused.status, refused.receives) == (401, 0)
+    assert (await ask(app, "/feed", websocket=True, **to_asgi(with_key(WEB_KEY)))).status == 101
+{% endif %}

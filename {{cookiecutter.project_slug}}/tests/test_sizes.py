@@ -1,0 +1,53 @@
+"""What is too large is refused, and not read to its end."""
+
+import pytest
+from fastapi import FastAPI
+
+from {{ cookiecutter.__package }}.main import create_app
+from {{ cookiecutter.__package }}.sizes import (
+    MAX_HEADERS_SIZE,
+    MAX_QUERY_SIZE,
+)
+
+from .conftest import WithKey
+from .helpers import ADMIN_KEY, ask, make_settings, to_asgi
+
+pytestmark = pytest.mark.anyio
+
+PATH = "/admin/password_reset"
+BODY = b'{"user": 1, "new_password": "x"}'
+
+
+@pytest.mark.parametrize(("limit", "status"), [(len(BODY), 204), (len(BODY) - 1, 413)])
+@pytest.mark.parametrize("declared", [True, False])
+async def test_a_body_over_the_limit_is_413(
+    with_key: WithKey, limit: int, status: int, declared: bool
+) -> None:
+    app = create_app(make_settings(max_body_size=limit))
+    request = to_asgi(with_key(ADMIN_KEY))
+    request["headers"] |= {"Content-Type": "application/json"}
+    if declared:
+        request["headers"] |= {"Content-Length": str(len(BODY))}
+    answer = await ask(app, PATH, method="POST", body=BODY, **request)
+    assert answer.status == status
+    assert answer.receives == (0 if declared and status == 413 else 1)
+
+
+async def test_a_body_in_many_parts_is_not_read_beyond_the_limit(with_key: WithKey) -> None:
+    app = create_app(make_settings(max_body_size=10))
+    request = to_asgi(with_key(ADMIN_KEY))
+    request["headers"] |= {"Content-Type": "application/json"}
+    answer = await ask(app, PATH, method="POST", body=b"1234", endless=True, **request)
+    assert answer.status == 413
+    assert answer.receives == 3
+
+
+@pytest.mark.parametrize(("size", "status"), [(MAX_HEADERS_SIZE, 200), (MAX_HEADERS_SIZE + 1, 431)])
+async def test_headers_over_the_limit_are_431(app: FastAPI, size: int, status: int) -> None:
+    headers = {"cookie": "c" * (size - len("cookie"))}
+    assert (await ask(app, "/health/live", headers=headers)).status == status
+
+
+@pytest.mark.parametrize(("size", "status"), [(MAX_QUERY_SIZE, 200), (MAX_QUERY_SIZE + 1, 414)])
+async def test_a_query_over_the_limit_is_414(app: FastAPI, size: int, status: int) -> None:
+    assert (await ask(app, "/health/live", query="q" * size)).status == status
