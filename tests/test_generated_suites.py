@@ -1,0 +1,64 @@
+"""Every combination of answers passes its own tests, on every Python that services support."""
+
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import TEMPLATE, Bake, run, run_python
+
+SUITE = ["-m", "pytest", "-p", "no:cacheprovider", "--override-ini", "filterwarnings=error"]
+# A test that hangs is shown with its stack and ends the run.
+SUITE += ["--override-ini", "faulthandler_timeout=60"]
+SUITE += ["--override-ini", "faulthandler_exit_on_timeout=true"]
+SUPPORTED = re.findall(
+    r"Programming Language :: Python :: (3\.\d+)",
+    (TEMPLATE / "{{cookiecutter.project_slug}}/pyproject.toml").read_text(encoding="utf-8"),
+)
+
+
+def find_python(version: str) -> Path | None:
+    """Return an interpreter of this version when the machine has one."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    on_path = shutil.which(f"python{version}")
+    candidates = [*pyenv.glob(f"versions/{version}.*/bin/python"), *([on_path] if on_path else [])]
+    for candidate in candidates:
+        # What stands on the PATH may be a launcher of something that is not installed.
+        says = run(candidate, "-c", "import sys; print(*sys.version_info[:2], sep='.')", cwd=TEMPLATE)
+        if says.stdout.strip() == version:
+            return Path(candidate)
+    return None
+
+
+@pytest.fixture(scope="session", params=[f"Python {version}" for version in SUPPORTED])
+def other_python(
+    request: pytest.FixtureRequest, bake: Bake, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """Return the Python of an environment with what services declare, at the versions used here."""
+    version = request.param.removeprefix("Python ")
+    if version == f"{sys.version_info.major}.{sys.version_info.minor}":
+        pytest.skip(f"Python {version} is the one that runs all the other tests")
+    if not (python := find_python(version)):
+        pytest.skip(f"Python {version} is not on this machine")
+    environment = tmp_path_factory.mktemp("environment")
+    declared = bake() / "pyproject.toml"
+    for command in (
+        ["venv", "--python", python, environment],
+        ["pip", "install", "--python", environment, "--constraint", TEMPLATE / "requirements.txt"]
+        + ["--requirement", declared, "--group", f"{declared}:dev"],
+    ):
+        finished = run_python("-m", "uv", *command, cwd=TEMPLATE)
+        assert finished.returncode == 0, finished.stderr
+    return environment / ("Scripts" if sys.platform == "win32" else "bin") / "python"
+
+
+def test_its_own_tests_pass(project: Path, tmp_path: Path) -> None:
+    finished = run_python(*SUITE, "--basetemp", tmp_path, cwd=project)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+
+
+def test_its_own_tests_pass_on(other_python: Path, core_project: Path, tmp_path: Path) -> None:
+    finished = run(other_python, *SUITE, "--basetemp", tmp_path, cwd=core_project)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
