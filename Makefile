@@ -24,7 +24,7 @@ endif
 
 .venv/ready: requirements.txt
 	$(UV) venv --quiet --clear --python '>=3.11' .venv
-	$(UV) pip install --quiet --python .venv --requirement requirements.txt
+	$(UV) pip install --quiet --compile-bytecode --python .venv --requirement requirements.txt
 	touch $@
 
 help:  ## list the targets

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -22,6 +23,8 @@ CHOICES = choices(TEMPLATE)
 COMBINATIONS = cover(CHOICES)
 CORE = core(CHOICES)
 Bake = Callable[..., Path]
+
+RESERVED_ON_WINDOWS = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -58,6 +61,17 @@ def render(output: Path, *, hooks: bool = True, **answers: str) -> Path:
     )
 
 
+def generate(output: Path, **answers: str) -> tuple[Path, str]:
+    """Generate a project as a person does, and return its folder and the curl command it prints."""
+    options = ["--no-input", "--output-dir", str(output), str(TEMPLATE)]
+    chosen = [f"{question}={answer}" for question, answer in answers.items()]
+    finished = run_python("-m", "cookiecutter", *options, *chosen, cwd=output)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    [project] = output.iterdir()
+    [curl] = re.findall(r"^ *(curl .+)$", finished.stdout, re.MULTILINE)
+    return project, curl
+
+
 @pytest.fixture(scope="session")
 def bake(tmp_path_factory: pytest.TempPathFactory) -> Bake:
     """Return a project for these answers; it is shared, so read it and don't edit it."""
@@ -89,6 +103,14 @@ def tree(project: Path) -> list[Path]:
     return [path for path in sorted(project.rglob("*")) if ".git" not in path.parts]
 
 
+def windows_refuses(path: Path) -> bool:
+    """Tell whether Windows cannot have a file of this name."""
+    return any(
+        re.search(r'[<>:"|?*\\\x00-\x1f]|[. ]$', part) or RESERVED_ON_WINDOWS.fullmatch(part)
+        for part in path.parts
+    )
+
+
 def run(
     *command: str | Path, cwd: Path, env: dict[str, str] | None = None, stdin: str = ""
 ) -> subprocess.CompletedProcess[str]:
@@ -108,6 +130,15 @@ def run(
 def run_python(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run this environment's Python."""
     return run(sys.executable, *arguments, cwd=cwd)
+
+
+def status(curl: str, port: int) -> str:
+    """Run a printed curl command in a shell, against this port, and return the answer's status."""
+    here = curl.replace("127.0.0.1:8000", f"127.0.0.1:{port}")
+    finished = run(
+        "sh", "-c", f"{here} --silent --output {os.devnull} -w '%{{http_code}}'", cwd=TEMPLATE
+    )
+    return finished.stdout
 
 
 def free_port() -> int:

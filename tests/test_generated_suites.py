@@ -19,16 +19,17 @@ SUPPORTED = re.findall(
 )
 
 
-def find_python(version: str) -> Path | None:
+def find_python(version: str) -> str | None:
     """Return an interpreter of this version when the machine has one."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
-    on_path = shutil.which(f"python{version}")
-    candidates = [*pyenv.glob(f"versions/{version}.*/bin/python"), *([on_path] if on_path else [])]
+    candidates = [str(python) for python in pyenv.glob(f"versions/{version}.*/bin/python")]
+    if on_path := shutil.which(f"python{version}"):
+        candidates.append(on_path)
+    tell = "import sys; print(f'{sys.version_info.major}.{sys.version_info.minor}')"
     for candidate in candidates:
         # What stands on the PATH may be a launcher of something that is not installed.
-        says = run(candidate, "-c", "import sys; print(*sys.version_info[:2], sep='.')", cwd=TEMPLATE)
-        if says.stdout.strip() == version:
-            return Path(candidate)
+        if run(candidate, "-c", tell, cwd=TEMPLATE).stdout.strip() == version:
+            return candidate
     return None
 
 
@@ -44,11 +45,11 @@ def other_python(
         pytest.skip(f"Python {version} is not on this machine")
     environment = tmp_path_factory.mktemp("environment")
     declared = bake() / "pyproject.toml"
-    for command in (
-        ["venv", "--python", python, environment],
-        ["pip", "install", "--python", environment, "--constraint", TEMPLATE / "requirements.txt"]
-        + ["--requirement", declared, "--group", f"{declared}:dev"],
-    ):
+    create = ["venv", "--python", python, str(environment)]
+    install = ["pip", "install", "--compile-bytecode", "--python", str(environment)]
+    install += ["--constraint", str(TEMPLATE / "requirements.txt")]
+    install += ["--requirement", str(declared), "--group", f"{declared}:dev"]
+    for command in (create, install):
         finished = run_python("-m", "uv", *command, cwd=TEMPLATE)
         assert finished.returncode == 0, finished.stderr
     return environment / ("Scripts" if sys.platform == "win32" else "bin") / "python"

@@ -10,12 +10,11 @@ from pathlib import Path, PureWindowsPath
 
 import pytest
 import yaml
-from conftest import Bake, render, run_python, tree
+from conftest import Bake, render, run_python, tree, windows_refuses
 
 # Double braces are legal in Python's formatted strings.
 LEFTOVER = re.compile(r"\{%|%\}|\{#|cookiecutter|jinja", re.IGNORECASE)
 LEFTOVER_BRACES = re.compile(r"\{\{|\}\}")
-RESERVED_ON_WINDOWS = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
 
 def texts(project: Path) -> dict[str, str]:
@@ -37,14 +36,6 @@ def settings(project: Path) -> set[str]:
         for field in fields
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
     }
-
-
-def windows_refuses(path: Path) -> bool:
-    """Tell whether Windows cannot have a file of this name."""
-    return any(
-        re.search(r'[<>:"|?*\\\x00-\x1f]|[. ]$', part) or RESERVED_ON_WINDOWS.fullmatch(part)
-        for part in path.parts
-    )
 
 
 def test_nothing_of_the_template_is_left(project: Path) -> None:

@@ -1,0 +1,48 @@
+"""In a fresh environment, with what a service declares and nothing else, its commands work."""
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import free_port, generate, run, serving, status
+
+pytestmark = pytest.mark.skipif(not shutil.which("make"), reason="make is not on this machine")
+
+
+def machine(folder: Path, *, with_uv: bool) -> dict[str, str]:
+    """Return the environment variables of a machine that has or lacks uv."""
+    programs = folder / "bin"
+    programs.mkdir()
+    (programs / "python3").symlink_to(Path(sys.base_prefix) / "bin" / "python3")
+    if with_uv:
+        (programs / "uv").symlink_to(Path(sys.executable).with_name("uv"))
+    others = [place for place in os.get_exec_path() if not (Path(place) / "uv").exists()]
+    foreign = ("VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE", "MAKEFLAGS", "MAKELEVEL")
+    kept = {name: value for name, value in os.environ.items() if name not in foreign}
+    return kept | {"PATH": os.pathsep.join([str(programs), *others])}
+
+
+@pytest.mark.parametrize(
+    ("answers", "with_uv", "resolution"),
+    [
+        ({"license": "Proprietary"}, True, "highest"),
+        ({"key_location": "fallback", "protection": "endpoints"}, False, "lowest-direct"),
+    ],
+    ids=["the newest versions, with uv", "the oldest versions, without uv"],
+)
+def test_a_fresh_clone_is_tested_and_served(
+    answers: dict[str, str], with_uv: bool, resolution: str, tmp_path: Path
+) -> None:
+    env = machine(tmp_path, with_uv=with_uv) | {"UV_RESOLUTION": resolution}
+    output = tmp_path / "folder with spaces"
+    output.mkdir()
+    project, curl = generate(output, **answers)
+    for target in ("test", "check"):
+        finished = run("make", target, cwd=project, env=env)
+        assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert (project / ".uv").exists() != with_uv
+    port = free_port()
+    with serving("make", "run", f"PORT={port}", port=port, cwd=project, env=env):
+        assert status(curl, port) == "200"

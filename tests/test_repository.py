@@ -1,0 +1,120 @@
+"""The repository itself is in order: its workflow, its dependencies, its paths, its README."""
+
+import json
+import re
+import shutil
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from conftest import CHOICES, TEMPLATE, Bake, run, run_python, windows_refuses
+from packaging.requirements import Requirement
+
+REQUIREMENTS = TEMPLATE / "requirements.txt"
+# Written so that this file does not name one.
+PACKAGE_INDEX = re.compile(r"(pypi|pythonhosted|npmjs|crates|rubygems)\.(org|io|com)\b")
+
+
+@pytest.fixture(scope="session")
+def tracked() -> list[Path]:
+    """Return the files that git knows in the repository."""
+    listed = run("git", "ls-files", "-z", cwd=TEMPLATE)
+    assert listed.returncode == 0, listed.stderr
+    return [Path(name) for name in listed.stdout.split("\0") if (TEMPLATE / name).is_file()]
+
+
+def declared(pyproject: Path) -> list[Requirement]:
+    """Return what a project needs to run and to be worked on."""
+    document = tomllib.loads(pyproject.read_text(encoding="utf-8"))
+    lists = [
+        document.get("project", {}).get("dependencies", []),
+        document["dependency-groups"]["dev"],
+    ]
+    return [Requirement(requirement) for each in lists for requirement in each]
+
+
+def pinned() -> dict[str, str]:
+    """Return the version of each compiled requirement."""
+    pins = re.findall(
+        r"^([\w.-]+)==([\w.+!]+)", REQUIREMENTS.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    return dict(pins)
+
+
+def test_the_workflow_is_valid() -> None:
+    command = ["-m", "check_jsonschema", "--builtin-schema", "vendor.github-workflows"]
+    workflows = list((TEMPLATE / ".github/workflows").iterdir())
+    finished = run_python(*command, *workflows, cwd=TEMPLATE)
+    assert finished.returncode == 0, finished.stdout
+
+
+def test_the_workflow_is_safe() -> None:
+    zizmor = Path(sys.executable).with_name("zizmor")
+    finished = run(zizmor, "--offline", "--pedantic", ".github", cwd=TEMPLATE)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+
+
+def test_the_continuous_integration_script_is_a_script() -> None:
+    assert run("bash", "-n", ".ci/run", cwd=TEMPLATE).returncode == 0
+    mode = run("git", "ls-files", "--stage", ".ci/run", cwd=TEMPLATE).stdout.split()[0]
+    assert mode == "100755"
+
+
+def test_no_package_index_is_named(tracked: list[Path]) -> None:
+    for path in tracked:
+        assert not PACKAGE_INDEX.search((TEMPLATE / path).read_text(encoding="utf-8")), path
+    assert "://" not in REQUIREMENTS.read_text(encoding="utf-8")
+
+
+def test_no_lock_file_is_tracked(tracked: list[Path]) -> None:
+    assert not [path for path in tracked if re.search(r"(\.lock|-lock\.\w+)$", path.name)]
+
+
+def test_the_compiled_requirements_are_in_step(tmp_path: Path) -> None:
+    recompiled = tmp_path / "requirements.txt"
+    shutil.copy(REQUIREMENTS, recompiled)  # what is pinned there stays, where it may
+    options = ["--universal", "--python-version", "3.11", "--group", "dev"]
+    options += ["--no-emit-index-url", "--no-emit-find-links", "--no-header"]
+    output = ["--output-file", str(recompiled)]
+    finished = run_python("-m", "uv", "pip", "compile", *options, *output, cwd=TEMPLATE)
+    assert finished.returncode == 0, finished.stderr
+    committed = REQUIREMENTS.read_text(encoding="utf-8")
+    assert committed.endswith(recompiled.read_text(encoding="utf-8")), "run: make requirements"
+
+
+def test_what_services_need_is_installed_here(bake: Bake) -> None:
+    here = {requirement.name for requirement in declared(TEMPLATE / "pyproject.toml")}
+    for requirement in declared(bake() / "pyproject.toml"):
+        assert requirement.name in here, requirement
+        assert pinned()[requirement.name] in requirement.specifier, requirement
+
+
+def test_windows_can_check_the_repository_out(tracked: list[Path]) -> None:
+    assert not [path for path in tracked if windows_refuses(path)]
+    assert len({str(path).casefold() for path in tracked}) == len(tracked)
+    assert max(len(str(path)) for path in tracked) < 160
+
+
+def test_every_question_is_asked_in_words_and_explained_in_the_readme() -> None:
+    questions = json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))
+    asked = [question for question in questions if not question.startswith("_")]
+    prompts = questions["__prompts__"]
+    assert list(prompts) == asked
+    for question, answers in CHOICES.items():
+        assert list(prompts[question]) == ["__prompt__", *answers]
+    readme = (TEMPLATE / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `(\w+)` \|", readme, re.MULTILINE) == asked
+
+
+def test_every_licence_has_its_text_and_its_expression(bake: Bake) -> None:
+    texts = {path.name for path in (TEMPLATE / "templates/licenses").iterdir()}
+    assert texts == set(CHOICES["license"])
+    expressions = {
+        license_: tomllib.loads((bake(license=license_) / "pyproject.toml").read_text())["project"]
+        for license_ in CHOICES["license"]
+    }
+    for license_, metadata in expressions.items():
+        private = license_ == "Proprietary"
+        assert metadata["license"] == ("LicenseRef-Proprietary" if private else license_)
+        assert ("Private :: Do Not Upload" in metadata["classifiers"]) == private
