@@ -4,12 +4,15 @@ Runs on the Python that runs cookiecutter (3.10 or newer), with the standard lib
 Cookiecutter renders this file with Jinja first: answers enter as JSON data, never as source.
 """
 
+import contextlib
 import json
 import keyword
+import os
 import re
 import sys
 import unicodedata
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 ANSWERS = json.loads(
@@ -139,6 +142,13 @@ def check_url(url: str) -> Iterator[str]:
         yield "must be an http or https URL, such as https://example.com/keys, or empty"
 
 
+def check_key_name(name: str) -> Iterator[str]:
+    """Yield what is wrong with the name under which a key is sent."""
+    if len(name) > 64:
+        yield "must have 64 characters at most, such as X-API-Key"
+    yield from CHECK_KEY_NAME[ANSWERS["key_location"]](name)
+
+
 CHECK_KEY_NAME = {
     "header": check_header,
     "cookie": check_cookie,
@@ -150,9 +160,19 @@ CHECKS = {
     "project_slug": check_slug,
     "description": check_description,
     "author_name": check_text,
-    "key_name": CHECK_KEY_NAME[ANSWERS["key_location"]],
+    "key_name": check_key_name,
     "key_docs_url": check_url,
 }
+
+
+def remove_nested_folders(parts: tuple[str, ...]) -> None:
+    """Remove all folders that a slug like a/b made: cookiecutter would remove the innermost."""
+    folder = Path.cwd()
+    os.chdir(folder.anchor)
+    for _ in parts:
+        with contextlib.suppress(OSError):  # something else is in it
+            folder.rmdir()
+        folder = folder.parent
 
 
 def main() -> None:
@@ -171,6 +191,9 @@ def main() -> None:
         )
         print("\n".join(problems), file=sys.stderr)
         print(f"{line}\n", file=sys.stderr)
+        parts = Path(ANSWERS["project_slug"]).parts
+        if len(parts) > 1:
+            remove_nested_folders(parts)
         sys.exit(1)
 
 

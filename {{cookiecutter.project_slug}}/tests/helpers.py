@@ -12,14 +12,14 @@ from {{ cookiecutter.__package }} import keys
 from {{ cookiecutter.__package }}.locations import (
     COOKIE,
     HEADER,
-    QUERY_PARAMETER,
+    QUERY,
 )
 {% elif cookiecutter.key_location == "header" %}
 from {{ cookiecutter.__package }}.locations import HEADER
 {% elif cookiecutter.key_location == "cookie" %}
 from {{ cookiecutter.__package }}.locations import COOKIE
 {% else %}
-from {{ cookiecutter.__package }}.locations import QUERY_PARAMETER
+from {{ cookiecutter.__package }}.locations import QUERY
 {% endif %}
 from {{ cookiecutter.__package }}.settings import (
     KeyEntry,
@@ -42,7 +42,7 @@ HEADER_NAME = HEADER
 HEADER_NAME = "X-API-Key"
 {% endif %}
 {% if cookiecutter.__query %}
-QUERY_NAME = QUERY_PARAMETER
+QUERY_NAME = QUERY
 {% else %}
 QUERY_NAME = "api_key"
 {% endif %}

@@ -20,7 +20,7 @@ def test_a_minted_key_is_well_formed_and_no_two_are_alike() -> None:
 
 
 def test_a_key_carries_its_prefix_256_random_bits_and_a_checksum() -> None:
-    assert re.fullmatch(r"{{ cookiecutter.__package }}_[0-9A-Za-z]{49}", keys.mint())
+    assert re.fullmatch(keys.PREFIX + r"_[0-9A-Za-z]{49}", keys.mint())
     assert 62**43 > 2**256
 
 
@@ -62,7 +62,7 @@ def test_redaction_leaves_other_text_alone() -> None:
 def test_new_prints_the_key_and_its_entry(capsys: pytest.CaptureFixture[str]) -> None:
     keys.main(["new", "web"])
     shown = capsys.readouterr().out
-    key = re.search(r"{{ cookiecutter.__package }}_\w+", shown)
+    key = re.search(keys.PREFIX + r"_\w+", shown)
     assert key is not None
     assert json.dumps({"consumer": "web", "sha256": keys.digest(key[0])}) in shown
 

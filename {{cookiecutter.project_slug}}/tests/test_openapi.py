@@ -59,8 +59,8 @@ def test_each_location_is_a_scheme_of_its_own(document: dict[str, Any]) -> None:
     schemes = document["components"]["securitySchemes"]
     assert {name: (scheme["in"], scheme["name"]) for name, scheme in schemes.items()} == SCHEMES
     {% if cookiecutter.key_docs_url %}
-    for scheme in schemes.values():
-        assert scheme["description"] == "[Generate a token](<{{ cookiecutter.key_docs_url }}>)"
+    link = "[Generate a token](<{{ cookiecutter.key_docs_url }}>)"
+    assert all(scheme["description"] == link for scheme in schemes.values())
     {% endif %}
 
 

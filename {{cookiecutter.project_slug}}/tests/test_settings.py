@@ -99,7 +99,7 @@ def test_without_a_key_the_service_does_not_start_and_says_how_to_make_one(
     entries: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     message = refusal(entries, monkeypatch)
-    assert "python -m {{ cookiecutter.__package }}.keys new NAME" in message
+    assert f"python -m {keys.__name__} new NAME" in message
 
 
 @pytest.mark.parametrize(

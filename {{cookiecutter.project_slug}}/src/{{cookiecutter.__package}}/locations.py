@@ -27,7 +27,7 @@ COOKIE = "{{ cookiecutter.__cookie_name }}"
 HEADER = "{{ cookiecutter.key_name }}"
 {% endif %}
 {% if cookiecutter.__query %}
-QUERY_PARAMETER = "{{ cookiecutter.__query_name }}"
+QUERY = "{{ cookiecutter.__query_name }}"
 {% endif %}
 
 {% if cookiecutter.__header %}
@@ -69,7 +69,7 @@ def locations() -> tuple[Location, ...]:
     query = Location(
         "query",
         _read_query,
-        APIKeyQuery(name=QUERY_PARAMETER, description=_DESCRIPTION),
+        APIKeyQuery(name=QUERY, description=_DESCRIPTION),
     )
     {% endif %}
     {% if cookiecutter.key_location == "fallback" %}

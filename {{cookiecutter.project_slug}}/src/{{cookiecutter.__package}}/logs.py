@@ -9,7 +9,7 @@ from starlette.types import Scope
 
 from . import keys
 {% if cookiecutter.__query %}
-from .locations import QUERY_PARAMETER
+from .locations import QUERY
 {% endif %}
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s%(sender)s"
@@ -64,7 +64,7 @@ def keep_keys_out_of_url(scope: Scope) -> None:
     for field in query.split("&"):
         {% if cookiecutter.__query %}
         name, _, value = field.partition("=")
-        if unquote_plus(name) == QUERY_PARAMETER:
+        if unquote_plus(name) == QUERY:
             scope["query_keys"].append(unquote_plus(value))
             continue
         {% endif %}

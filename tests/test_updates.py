@@ -1,0 +1,84 @@
+"""Services are kept current with cruft, and what belongs to their owners is kept."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import TEMPLATE, render, run, run_python
+
+IDENTITY = ("-c", "user.name=Ada", "-c", "user.email=ada@example.com")
+
+
+def commit(folder: Path, message: str) -> None:
+    """Commit everything in a folder."""
+    run("git", "add", "--all", cwd=folder)
+    finished = run("git", *IDENTITY, "commit", "--quiet", "--message", message, cwd=folder)
+    assert finished.returncode == 0, finished.stderr
+
+
+@pytest.fixture
+def template(tmp_path: Path) -> Path:
+    """Return a repository of this template with one commit."""
+    copy = tmp_path / "template"
+    shutil.copytree(TEMPLATE, copy, ignore=shutil.ignore_patterns(".*", "build", "benchmarks"))
+    hidden = "{{cookiecutter.project_slug}}"
+    shutil.copytree(TEMPLATE / hidden, copy / hidden, dirs_exist_ok=True)
+    run("git", "init", "--quiet", cwd=copy)
+    commit(copy, "First")
+    return copy
+
+
+def files(project: Path) -> dict[str, bytes]:
+    """Return the files of a project that do not differ from bake to bake."""
+    found = (path for path in project.rglob("*") if path.is_file() and ".git" not in path.parts)
+    contents = {str(path.relative_to(project)): path.read_bytes() for path in found}
+    return {name: text for name, text in contents.items() if name not in (".env", ".cruft.json")}
+
+
+def test_cruft_makes_the_same_files_as_cookiecutter(tmp_path: Path, template: Path) -> None:
+    finished = run_python(
+        "-m",
+        "cruft",
+        "create",
+        template,
+        "--no-input",
+        "--output-dir",
+        tmp_path / "a",
+        cwd=tmp_path,
+    )
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert files(tmp_path / "a/my-service") == files(render(tmp_path / "b"))
+
+
+def test_an_update_keeps_the_owners_edits_and_keys(tmp_path: Path, template: Path) -> None:
+    run_python("-m", "cruft", "create", template, "--no-input", cwd=tmp_path)
+    project = tmp_path / "my-service"
+    owners_env = (project / ".env").read_bytes()
+    about = project / "src/my_service/routes/about.py"
+    about.write_text(about.read_text() + "\n\nANSWER = 42\n")
+    commit(project, "Mine")
+
+    [health] = template.glob("*/src/*/routes/health.py")
+    health.write_text(health.read_text().replace("The process runs.", "The process is alive."))
+    commit(template, "Second")
+    updated = run_python("-m", "cruft", "update", "--skip-apply-ask", cwd=project)
+
+    assert updated.returncode == 0, updated.stdout + updated.stderr
+    assert "ANSWER = 42" in about.read_text()
+    assert "The process is alive." in (project / "src/my_service/routes/health.py").read_text()
+    assert (project / ".env").read_bytes() == owners_env
+    assert list(project.rglob("*.rej")) == []
+    changed = run("git", "status", "--porcelain", cwd=project).stdout.split()
+    assert changed == ["M", ".cruft.json", "M", "src/my_service/routes/health.py"]
+
+
+def test_nothing_that_cruft_keeps_is_a_secret(tmp_path: Path, template: Path) -> None:
+    finished = run_python("-m", "cruft", "create", template, "--no-input", cwd=tmp_path)
+    [key] = re.findall(r"my_service_\w{49}", finished.stdout)
+    project = tmp_path / "my-service"
+    kept = (project / ".cruft.json").read_text()
+    assert json.loads(kept)["context"]["cookiecutter"]["project_slug"] == "my-service"
+    assert key not in kept
+    assert re.findall(r"[0-9a-f]{64}", (project / ".env").read_text())[0] not in kept
