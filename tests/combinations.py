@@ -1,7 +1,6 @@
 """Which sets of answers the tests generate projects for, read from `cookiecutter.json`."""
 
 import json
-from collections.abc import Iterable
 from itertools import combinations, product
 from pathlib import Path
 
@@ -29,23 +28,16 @@ def core(options: dict[str, list[str]]) -> list[Answers]:
 def cover(options: dict[str, list[str]]) -> list[Answers]:
     """Return the combinations to test: all while they are few, otherwise every pair of answers.
 
-    The core combinations are always in.
+    The core combinations are pairs, so each of them is in.
     """
     everything = _product(options)
     if len(everything) <= _FULL_UP_TO:
         return everything
     missing = set().union(*map(_pairs, everything))
-    chosen: list[Answers] = []
-
-    def choose(candidates: Iterable[Answers]) -> None:
-        best = max(candidates, key=lambda candidate: len(_pairs(candidate) & missing))
-        missing.difference_update(_pairs(best))
-        chosen.append(best)
-
-    for answers in core(options):
-        choose(each for each in everything if answers.items() <= each.items())
+    chosen = []
     while missing:
-        choose(everything)
+        chosen.append(max(everything, key=lambda answers: len(_pairs(answers) & missing)))
+        missing -= _pairs(chosen[-1])
     return chosen
 
 

@@ -1,0 +1,143 @@
+"""A generated service under attack: started by uvicorn, spoken to in raw bytes."""
+
+import json
+import os
+import re
+import runpy
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from combinations import Answers
+from conftest import free_port, serving
+
+NAMES = {"cookie": "__Host-api_key", "header": "X-API-Key", "query": "api_key"}
+
+
+@dataclass
+class Answer:
+    """What came back on the wire."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Live:
+    """A running service, its keys, and where it looks for them."""
+
+    answers: Answers
+    port: int
+    log: Path
+    keys: dict[str, str]
+    digests: dict[str, str]
+
+    @property
+    def whole_app(self) -> bool:
+        """Whether everything is behind the key."""
+        return self.answers["protection"] == "whole_app"
+
+    @property
+    def locations(self) -> list[str]:
+        """Where the service looks for keys, in its order."""
+        chosen = self.answers["key_location"]
+        return ["cookie", "header", "query"] if chosen == "fallback" else [chosen]
+
+    def request(
+        self,
+        target: str,
+        key: str | bytes | None = None,
+        *,
+        location: str | None = None,
+        method: str = "GET",
+        headers: list[str] | None = None,
+        body: bytes = b"",
+    ) -> bytes:
+        """Return the bytes of a request with a key where the service looks first, or elsewhere."""
+        lines = ["Host: service.test", "Connection: close", *(headers or [])]
+        if body:
+            lines.append(f"Content-Length: {len(body)}")
+        raw = [line.encode("latin-1") for line in lines]
+        place = location or self.locations[0]
+        path = target.encode("latin-1")
+        if key is not None:
+            value = key.encode("latin-1") if isinstance(key, str) else key
+            if place == "query":
+                path += (b"&" if b"?" in path else b"?") + NAMES[place].encode() + b"=" + value
+            elif place == "cookie":
+                raw.append(b"Cookie: " + NAMES[place].encode() + b"=" + value)
+            else:
+                raw.append(NAMES[place].encode() + b": " + value)
+        start = method.encode() + b" " + path + b" HTTP/1.1"
+        return b"\r\n".join([start, *raw, b"", body])
+
+    def send(self, request: bytes) -> Answer:
+        """Send the bytes of one request and return the answer, parsed."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
+            connection.sendall(request)
+            received = b""
+            while chunk := connection.recv(65536):
+                received += chunk
+                if b"\r\n\r\n" in received and received.startswith(b"HTTP/1.1 101"):
+                    break
+        return parse(received)
+
+    def ask(self, target: str, key: str | bytes | None = None, **parts: Any) -> Answer:
+        """Send a request as `request` makes it."""
+        return self.send(self.request(target, key, **parts))
+
+    def handshake(self, target: str, key: str | None = None, *headers: str) -> Answer:
+        """Try to open a WebSocket."""
+        upgrade = [
+            "Upgrade: websocket",
+            "Sec-WebSocket-Version: 13",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+            *headers,
+        ]
+        request = self.request(target, key, headers=upgrade)
+        return self.send(request.replace(b"Connection: close", b"Connection: Upgrade"))
+
+
+def parse(received: bytes) -> Answer:
+    """Return an HTTP response as its parts; an empty one has the status 0."""
+    head, _, body = received.partition(b"\r\n\r\n")
+    start, *lines = head.decode("latin-1").split("\r\n")
+    status = re.match(r"HTTP/1\.1 (\d+)", start)
+    fields = (line.partition(": ") for line in lines)
+    headers = {name.lower(): value for name, _, value in fields}
+    return Answer(int(status[1]) if status else 0, headers, body)
+
+
+@contextmanager
+def attacked(
+    project: Path, answers: Answers, folder: Path, *options: str, **settings: str
+) -> Iterator[Live]:
+    """Serve a project, with what its owner might add, on a free port of this machine."""
+    module = runpy.run_path(str(project / "src/my_service/keys.py"))
+    keys = {name: module["mint"]() for name in ("web", "admin", "expired", "unknown")}
+    digests = {name: module["digest"](key) for name, key in keys.items()}
+    entries: list[dict[str, object]] = [
+        {"consumer": "web", "sha256": digests["web"]},
+        {"consumer": "admin", "sha256": digests["admin"], "scopes": ["admin"]},
+        {"consumer": "old", "sha256": digests["expired"], "expires": "2020-01-31"},
+    ]
+    (folder / "page.txt").write_text("hello")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(project / "src"),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "API_KEYS": json.dumps(entries),
+        "DOCS_ENABLED": "true",
+        "STATIC_FILES": str(folder),
+        **settings,
+    }
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", "attacked:app", "--port", str(port), *options]
+    app_dir = ["--app-dir", str(Path(__file__).parent)]
+    with serving(*command, *app_dir, port=port, cwd=folder, env=environment) as log:
+        yield Live(answers, port, log, keys, digests)
