@@ -115,7 +115,12 @@ def parse(received: bytes) -> Answer:
 
 @contextmanager
 def attacked(
-    project: Path, answers: Answers, folder: Path, *options: str, **settings: str
+    project: Path,
+    answers: Answers,
+    folder: Path,
+    *options: str,
+    app: str = "attacked:app",
+    **settings: str,
 ) -> Iterator[Live]:
     """Serve a project, with what its owner might add, on a free port of this machine."""
     module = runpy.run_path(str(project / "src/my_service/keys.py"))
@@ -137,7 +142,7 @@ def attacked(
         **settings,
     }
     port = free_port()
-    command = [sys.executable, "-m", "uvicorn", "attacked:app", "--port", str(port), *options]
+    command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), *options]
     app_dir = ["--app-dir", str(Path(__file__).parent)]
     with serving(*command, *app_dir, port=port, cwd=folder, env=environment) as log:
         yield Live(answers, port, log, keys, digests)

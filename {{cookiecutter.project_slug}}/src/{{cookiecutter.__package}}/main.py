@@ -25,7 +25,7 @@ from .locations import HEADER, Location, locations
 from .locations import Location, locations
 {% endif %}
 from .logs import configure_logging, current_scope, keep_keys_out_of_url
-from .openapi import document_keys
+from .openapi import complete
 from .routes import about, admin, health, users
 from .settings import Settings, load_settings
 from .sizes import SizeLimits
@@ -51,7 +51,7 @@ class Service(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document of the service."""
         document = deepcopy(super().openapi())
-        document_keys(document, self.locations)
+        complete(document, self.locations)
         return document
 
 

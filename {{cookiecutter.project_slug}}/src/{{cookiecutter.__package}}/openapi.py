@@ -10,8 +10,8 @@ from .auth import get_api_key
 from .locations import Location
 
 
-def document_keys(document: dict[str, Any], locations: tuple[Location, ...]) -> None:
-    """Complete FastAPI's document in place: key schemes, who needs them, and the answers 401 and 403.
+def complete(document: dict[str, Any], locations: tuple[Location, ...]) -> None:
+    """Complete FastAPI's document in place: key schemes, who needs them, and how they are refused.
 
     Each location is a scheme of its own, and any one of them will do.
     """
@@ -35,6 +35,9 @@ def document_keys(document: dict[str, Any], locations: tuple[Location, ...]) -> 
     for operations in document["paths"].values():
         for operation in operations.values():
     {% endif %}
+            if "requestBody" in operation:
+                operation["responses"]["400"] = _error("The body cannot be parsed")
+                operation["responses"]["413"] = _error("The body is too large")
             {% if cookiecutter.protection == "whole_app" %}
             if (method.upper(), path) in PUBLIC_OPERATIONS:
                 operation["security"] = []
