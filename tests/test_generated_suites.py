@@ -10,6 +10,8 @@ import pytest
 from conftest import TEMPLATE, Bake, run, run_python
 
 SUITE = ["-m", "pytest", "-p", "no:cacheprovider", "--override-ini", "filterwarnings=error"]
+# Of the plugins in this environment, services declare one.
+SUITE += ["--disable-plugin-autoload", "-p", "anyio"]
 # A test that hangs is shown with its stack and ends the run.
 SUITE += ["--override-ini", "faulthandler_timeout=60"]
 SUITE += ["--override-ini", "faulthandler_exit_on_timeout=true"]
