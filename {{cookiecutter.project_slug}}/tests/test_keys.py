@@ -97,41 +97,95 @@ def test_digest_refuses_what_is_no_key(
     with pytest.raises(SystemExit) as stopped:
         keys.main(["digest"])
     assert stopped.value.code == 2
-    assert "hunter2" not in capsys.readouterr().err
+    mistake = "keys: stdin holds no key of this service: check that it was copied whole\n"
+    assert capsys.readouterr().err == mistake
+
+
+NAME = "a consumer's name is 1 to 64 printable characters, such as billing-web"
+SCOPE = (
+    "a scope is 1 to 64 ASCII characters without spaces, quotes and backslashes,"
+    " such as admin or orders:read"
+)
+EXPIRES = "an expiry is a calendar date written YYYY-MM-DD, such as 2027-01-31"
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "mistake"),
     [
-        [],
-        ["new"],
-        ["new", ""],
-        ["new", " web"],
-        ["new", "web\n"],
-        ["new", "w" * 65],
-        ["new", "web", "--scope", "two words"],
-        ["new", "web", "--scope", ""],
-        ["new", "web", "--expires", "31.01.2027"],
-        ["new", "web", "--expires", "2027-02-30"],
-        ["new", "web", "--expires", "20270131"],
-        ["new", "web", "--expires", ""],
-        ["revoke"],
+        ([], "keys: the following arguments are required: COMMAND"),
+        (["new"], "keys new: the following arguments are required: NAME"),
+        (["new", "web", "--js"], "keys: unrecognized arguments: --js"),
+        (["--hel"], "keys: the following arguments are required: COMMAND"),
+        (["new", ""], f"keys: {NAME}"),
+        (["new", " web"], f"keys: {NAME}"),
+        (["new", "web\n"], f"keys: {NAME}"),
+        (["new", "w" * 65], f"keys: {NAME}"),
+        (["new", "web", "--scope", "two words"], f"keys: {SCOPE}"),
+        (["new", "web", "--scope", ""], f"keys: {SCOPE}"),
+        (["new", "web", "--scope", "s" * 65], f"keys: {SCOPE}"),
+        (["new", "web", "--expires", "31.01.2027"], f"keys: {EXPIRES}"),
+        (["new", "web", "--expires", "2027-02-30"], f"keys: {EXPIRES}"),
+        (["new", "web", "--expires", "20270131"], f"keys: {EXPIRES}"),
+        (["new", "web", "--expires", ""], f"keys: {EXPIRES}"),
     ],
 )
 def test_a_mistake_is_one_line_on_stderr(
-    arguments: list[str], capsys: pytest.CaptureFixture[str]
+    arguments: list[str], mistake: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as stopped:
         keys.main(arguments)
     shown = capsys.readouterr()
     assert stopped.value.code == 2
     assert shown.out == ""
-    assert re.fullmatch(r"keys[^\n]*: [^\n]+\n", shown.err)
+    assert shown.err == f"{mistake}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "lines"),
+    [
+        (
+            ["--help"],
+            [
+                "usage: keys [-h] COMMAND ...",
+                "Mint and recognise API keys.",
+                "new mint a key",
+                "digest read a key from stdin, print its entry fields",
+            ],
+        ),
+        (
+            ["new", "--help"],
+            [
+                "NAME who holds the key, such as billing-web",
+                "--scope SCOPE what it may do; repeatable",
+                "--expires YYYY-MM-DD last day on which it is valid (UTC)",
+                "--json print one JSON object, key and entry",
+            ],
+        ),
+    ],
+)
+def test_help_says_how_it_is_done(
+    arguments: list[str],
+    lines: list[str],
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setenv("NO_COLOR", "1")
+    with pytest.raises(SystemExit):
+        keys.main(arguments)
+    shown = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert set(lines) <= set(shown)
+
+
+@pytest.mark.parametrize("name", ["w", "w" * 64, "Bäckerei 漢字"])
+def test_a_consumer_has_a_printable_name(name: str) -> None:
+    assert keys.check_consumer(name) == name
 
 
 @pytest.mark.parametrize("name", [keys.mint(), keys.digest(keys.mint())])
 def test_a_consumer_cannot_be_named_by_a_key_or_a_digest(name: str) -> None:
-    with pytest.raises(ValueError, match="must not be a key or a digest"):
+    mistake = "a consumer's name must not be a key or a digest, but say billing-web"
+    with pytest.raises(ValueError, match=f"^{mistake}$"):
         keys.check_consumer(name)
 
 

@@ -7,6 +7,7 @@ import pytest
 from fastapi import FastAPI, WebSocket
 from starlette.responses import PlainTextResponse
 from starlette.staticfiles import StaticFiles
+from starlette.types import Message
 {% else %}
 """What asks for a key is behind it, and the key is checked before the body is read."""
 
@@ -128,7 +129,20 @@ async def test_a_server_that_cannot_refuse_a_websocket_politely_is_told_to_close
     app: FastAPI,
 ) -> None:
     answer = await ask(app, "/feed", websocket=True, extensions={})
-    assert [message["type"] for message in answer.messages] == ["websocket.close"]
+    assert answer.messages == [{"type": "websocket.close", "code": 1008}]
+
+
+async def test_the_server_may_start_and_stop_the_app(app: FastAPI) -> None:
+    sent: list[str] = []
+
+    async def receive() -> Message:
+        return {"type": "lifespan.shutdown" if sent else "lifespan.startup"}
+
+    async def send(message: Message) -> None:
+        sent.append(message["type"])
+
+    await app({"type": "lifespan"}, receive, send)
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 {% else %}
 
 async def test_what_asks_for_no_key_is_public(client: httpx.AsyncClient) -> None:
