@@ -1,5 +1,6 @@
 """Attacks on the running service of each core combination, over real sockets."""
 
+import json
 import re
 import socket
 import time
@@ -8,10 +9,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from combinations import name
+from combinations import Answers, name
 from conftest import CORE, Bake
 from live import NAMES, Live, attacked
 
+Server = tuple[Answers, str]
 SERVERS = [(answers, http) for answers in CORE for http in ("httptools", "h11")]
 PROTECTED_POSTS = [
     *("/admin/password_reset", "/by-endpoint", "/by-router", "/by-inclusion", "/outer/nested"),
@@ -19,7 +21,22 @@ PROTECTED_POSTS = [
 ]
 
 
-@pytest.fixture(scope="module", params=SERVERS, ids=lambda server: f"{name(server[0])}-{server[1]}")
+def server_name(server: Server) -> str:
+    """Return the id of a server in the output of pytest."""
+    return f"{name(server[0])}-{server[1]}"
+
+
+def only(**answers: set[str]) -> pytest.MarkDecorator:
+    """Run a test with the servers that have one of these answers."""
+    chosen = [
+        server
+        for server in SERVERS
+        if all(server[0][question] in some for question, some in answers.items())
+    ]
+    return pytest.mark.parametrize("live", chosen, indirect=True, ids=server_name)
+
+
+@pytest.fixture(scope="module", params=SERVERS, ids=server_name)
 def live(
     request: pytest.FixtureRequest, bake: Bake, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Live]:
@@ -100,8 +117,8 @@ def test_a_body_without_a_key_is_refused_before_it_is_sent(live: Live, target: s
             "Expect: 100-continue",
         ]
         assert live.ask(target, method="POST", headers=expecting).status == 401
-    json = ["Content-Type: application/json"]
-    assert live.ask(target, method="POST", headers=json, body=b"{").status == 401
+    is_json = ["Content-Type: application/json"]
+    assert live.ask(target, method="POST", headers=is_json, body=b"{").status == 401
     chunked = ["Transfer-Encoding: chunked", "Content-Type: application/json"]
     assert live.ask(target, method="POST", headers=chunked).status == 401
 
@@ -131,9 +148,8 @@ CLOSED = [
 ]
 
 
+@only(protection={"whole_app"})
 def test_without_a_key_the_whole_app_is_closed(live: Live) -> None:
-    if not live.whole_app:
-        pytest.skip("what is public in `endpoints` is the owner's choice")
     for target in CLOSED:
         assert live.ask(target).status == 401, target
     for method in ("HEAD", "OPTIONS", "POST", "PUT", "DELETE", "PATCH", "TRACE"):
@@ -151,6 +167,36 @@ def test_an_absolute_request_target_opens_nothing(live: Live) -> None:
         assert live.ask(f"http://{host}/admin/password_reset", method="POST").status in (401, 404)
 
 
+def test_behind_a_proxy_that_strips_a_prefix_the_same_paths_are_public(
+    bake: Bake, tmp_path: Path
+) -> None:
+    answers = CORE[0]
+    with attacked(bake(**answers), answers, tmp_path, "--root-path", "/api") as live:
+        assert live.ask("/health/live").status == 200
+        for target in ("/users/me", "/api/health/live", "/api/users/me", "/apihealth/live"):
+            assert live.ask(target).status == 401, target
+        assert live.ask("/users/me", live.keys["web"]).status == 200
+
+
+def test_cors_answers_preflights_and_lets_a_page_read_a_401(bake: Bake, tmp_path: Path) -> None:
+    origin = "https://app.example.com"
+    allowed = {"CORS_ORIGINS": json.dumps([origin])}
+    for answers in CORE:
+        folder = tmp_path / name(answers)
+        folder.mkdir()
+        with attacked(bake(**answers), answers, folder, **allowed) as live:
+            asking = [f"Origin: {origin}", "Access-Control-Request-Method: POST"]
+            preflight = live.ask("/admin/password_reset", method="OPTIONS", headers=asking)
+            refused = live.ask("/users/me", headers=[f"Origin: {origin}"])
+            foreign = live.ask("/users/me", headers=["Origin: https://evil.example"])
+        assert (preflight.status, refused.status, foreign.status) == (200, 401, 401)
+        assert preflight.headers["access-control-allow-origin"] == origin
+        assert refused.headers["access-control-allow-origin"] == origin
+        assert "access-control-allow-origin" not in foreign.headers
+        with_credentials = "access-control-allow-credentials" in refused.headers
+        assert with_credentials == ("cookie" in live.locations)
+
+
 def test_the_health_checks_are_public(live: Live) -> None:
     for target in ("/health/live", "/health/ready", "/health/live?x=1"):
         assert live.ask(target).status == 200
@@ -166,9 +212,8 @@ def test_a_websocket_opens_with_a_key_only(live: Live) -> None:
             assert live.handshake(target).status == 401
 
 
+@only(key_location={"cookie", "fallback"})
 def test_another_site_cannot_use_the_cookie(live: Live) -> None:
-    if "cookie" not in live.locations:
-        pytest.skip("no cookies here")
     key = live.keys["admin"]
     post = {"method": "POST", "body": b'{"user": 1, "new_password": "x"}', "location": "cookie"}
     foreign = [
@@ -178,14 +223,14 @@ def test_another_site_cannot_use_the_cookie(live: Live) -> None:
         ["Origin: http://evil.example"],
         ["Origin: null"],
     ]
-    json = "Content-Type: application/json"
+    is_json = "Content-Type: application/json"
     for headers in foreign:
-        refused = live.ask("/admin/password_reset", key, headers=[json, *headers], **post)
+        refused = live.ask("/admin/password_reset", key, headers=[is_json, *headers], **post)
         assert refused.status == 403, headers
         assert live.handshake("/feed", key, *headers).status == 403, headers
         assert live.ask("/users/me", key, location="cookie", headers=headers).status == 200
     for headers in ([], ["Sec-Fetch-Site: same-origin"], ["Origin: http://service.test"]):
-        opened = live.ask("/admin/password_reset", key, headers=[json, *headers], **post)
+        opened = live.ask("/admin/password_reset", key, headers=[is_json, *headers], **post)
         assert opened.status == 204, headers
         assert live.handshake("/feed", key, *headers).status == 101, headers
 

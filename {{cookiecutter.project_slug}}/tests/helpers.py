@@ -136,7 +136,6 @@ async def ask(
         "scheme": "ws" if websocket else "http",
         "path": path,
         "raw_path": path.encode(),
-        "root_path": root_path,
         "query_string": query.encode(),
         "headers": [
             (name.lower().encode(), value.encode()) for name, value in (headers or {}).items()
@@ -148,6 +147,8 @@ async def ask(
     }
     if not websocket:
         scope["method"] = method
+    if root_path:
+        scope["root_path"] = root_path
     answer = Answer(messages=[], receives=0)
 
     async def receive() -> Message:

@@ -31,16 +31,18 @@ def clean(path: str, query: str) -> tuple[str, str]:
     return str(scope["path"]), scope["query_string"].decode("ascii")
 
 
-@pytest.fixture
-def log() -> Iterator[io.StringIO]:
-    """Return what the logger `uvicorn.access` writes."""
+@pytest.fixture(params=["root", "uvicorn", "uvicorn.access"])
+def log(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
+    """Return what the handlers of the server write about `uvicorn.access`."""
     text = io.StringIO()
     handler = logging.StreamHandler(text)
-    logger = logging.getLogger("uvicorn.access")
+    logger = logging.getLogger(request.param)
+    level = logging.getLogger().level
     logger.addHandler(handler)
     configure_logging("info")
     yield text
     logger.removeHandler(handler)
+    logging.getLogger().setLevel(level)
 
 
 def test_a_log_line_names_the_consumer_and_the_location(log: io.StringIO) -> None:
@@ -48,6 +50,14 @@ def test_a_log_line_names_the_consumer_and_the_location(log: io.StringIO) -> Non
     logging.getLogger("uvicorn.access").warning("GET /users/me")
     current_scope.reset(token)
     assert log.getvalue().endswith("GET /users/me consumer='web' location=header\n")
+
+
+@pytest.mark.parametrize(("level", "lines"), [("info", 1), ("warning", 0)])
+def test_only_what_is_important_enough_is_written(log: io.StringIO, level: str, lines: int) -> None:
+    configure_logging(level)
+    logging.getLogger("{{ cookiecutter.__package }}").info("Hello")
+    logging.getLogger("uvicorn.access").info("Hello")
+    assert len(log.getvalue().splitlines()) in (lines, 2 * lines)
 
 
 def test_a_log_line_without_a_consumer_stands_for_itself(log: io.StringIO) -> None:
@@ -72,11 +82,16 @@ async def test_the_sender_of_a_request_is_known_to_its_log_lines(
     app: FastAPI, with_key: WithKey
 ) -> None:
     await ask(app, "/users/me", **to_asgi(with_key(WEB_KEY)))
-    assert current_scope.get()["consumer"].name == "web"
+    consumer = current_scope.get()["consumer"]
+    assert consumer.name == "web"
+    assert with_key.__name__ == f"in_{consumer.location}"
 
 
 def test_a_key_in_the_path_is_cut_to_its_prefix() -> None:
-    assert clean(f"/users/{WEB_KEY}/x", "") == (f"/users/{keys.PREFIX}_.../x", "")
+    scope: Scope = {"path": f"/é/{WEB_KEY}/x", "query_string": b""}
+    keep_keys_out_of_url(scope)
+    assert scope["path"] == f"/é/{keys.PREFIX}_.../x"
+    assert scope["raw_path"] == f"/%C3%A9/{keys.PREFIX}_.../x".encode()
 
 
 def test_other_paths_and_queries_stay_as_they_are() -> None:

@@ -62,6 +62,8 @@ def test_each_location_is_a_scheme_of_its_own(document: dict[str, Any]) -> None:
     {% if cookiecutter.key_docs_url %}
     link = "[Generate a token](<{{ cookiecutter.key_docs_url }}>)"
     assert all(scheme["description"] == link for scheme in schemes.values())
+    {% else %}
+    assert all(scheme["description"] == "An API key of this service" for scheme in schemes.values())
     {% endif %}
 
 

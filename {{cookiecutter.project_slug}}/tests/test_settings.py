@@ -134,6 +134,17 @@ def test_a_consumer_without_a_proper_name_is_named_by_its_place(
     assert "API_KEYS, 0" in refusal([ENTRY | {"consumer": consumer}], monkeypatch)
 
 
+def test_all_problems_are_told_and_digests_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOG_LEVEL", "loud")
+    message = refusal([ENTRY | {"sha256": "short", DIGEST: 1}], monkeypatch)
+    assert message == (
+        "The service does not start. API_KEYS, 0: consumer 'web': sha256: a digest is 64 hexadecimal"
+        f" digits, as printed by: python -m {keys.__name__} new NAME;"
+        " ...: Extra inputs are not permitted;"
+        " LOG_LEVEL: Input should be 'debug', 'info', 'warning', 'error' or 'critical'"
+    )
+
+
 def test_two_consumers_cannot_share_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     message = refusal([ENTRY, {"consumer": "ci", "sha256": DIGEST.upper()}], monkeypatch)
     assert "consumers 'web' and 'ci' have the same key" in message
@@ -163,6 +174,35 @@ def test_anything_but_a_list_of_entries_is_refused(
 def test_nonsense_is_refused(fields: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         make_settings(**fields)
+
+
+def test_an_origin_is_explained() -> None:
+    rule = (
+        "an origin is a scheme, a lower-case host and perhaps a port, without a path,"
+        " such as https://app.example.com"
+    )
+    with pytest.raises(ValidationError, match=f"Value error, {rule} "):
+        make_settings(cors_origins=("app.example.com",))
+    {% if cookiecutter.__cookie %}
+    rule = "cookies are sent to named origins only: . is too wide, name each origin"
+    with pytest.raises(ValidationError, match=f"Value error, {rule} "):
+        make_settings(cors_origins=("*",))
+    {% endif %}
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        "https://app.example.com",
+        "http://localhost:5173",
+        "http://[::1]:8080",
+        {% if not cookiecutter.__cookie %}
+        "*",
+        {% endif %}
+    ],
+)
+def test_an_origin_may_have_a_port(origin: str) -> None:
+    assert make_settings(cors_origins=(origin,)).cors_origins == (origin,)
 
 
 def test_no_representation_of_the_settings_shows_a_digest() -> None:

@@ -1,5 +1,7 @@
 """What is too large is refused, and not read to its end."""
 
+import json
+
 import pytest
 from fastapi import FastAPI
 
@@ -31,6 +33,14 @@ async def test_a_body_over_the_limit_is_413(
     answer = await ask(app, PATH, method="POST", body=BODY, **request)
     assert answer.status == status
     assert answer.receives == (0 if declared and status == 413 else 1)
+    if status == 413:
+        assert json.loads(answer.messages[1]["body"]) == {"detail": "Content Too Large"}
+
+
+async def test_a_limit_of_nothing_lets_an_empty_body_through(with_key: WithKey) -> None:
+    app = create_app(make_settings(max_body_size=0))
+    answer = await ask(app, PATH, method="POST", **to_asgi(with_key(ADMIN_KEY)))
+    assert answer.status == 422
 
 
 async def test_a_body_in_many_parts_is_not_read_beyond_the_limit(with_key: WithKey) -> None:
@@ -45,9 +55,18 @@ async def test_a_body_in_many_parts_is_not_read_beyond_the_limit(with_key: WithK
 @pytest.mark.parametrize(("size", "status"), [(MAX_HEADERS_SIZE, 200), (MAX_HEADERS_SIZE + 1, 431)])
 async def test_headers_over_the_limit_are_431(app: FastAPI, size: int, status: int) -> None:
     headers = {"cookie": "c" * (size - len("cookie"))}
-    assert (await ask(app, "/health/live", headers=headers)).status == status
+    answer = await ask(app, "/health/live", headers=headers)
+    assert answer.status == status
+    if status == 431:
+        assert answer.headers["cache-control"] == "no-store"
+        detail = "Request Header Fields Too Large"
+        assert json.loads(answer.messages[1]["body"]) == {"detail": detail}
 
 
 @pytest.mark.parametrize(("size", "status"), [(MAX_QUERY_SIZE, 200), (MAX_QUERY_SIZE + 1, 414)])
 async def test_a_query_over_the_limit_is_414(app: FastAPI, size: int, status: int) -> None:
-    assert (await ask(app, "/health/live", query="q" * size)).status == status
+    answer = await ask(app, "/health/live", query="q" * size)
+    assert answer.status == status
+    if status == 414:
+        assert answer.headers["cache-control"] == "no-store"
+        assert json.loads(answer.messages[1]["body"]) == {"detail": "URI Too Long"}

@@ -32,7 +32,8 @@ class KeylessFormatter(logging.Formatter):
 
 def configure_logging(level: str) -> None:
     """Send logs of at least `level` to stderr, and give the server's own handlers our formatter."""
-    logging.basicConfig(level=level.upper())
+    logging.basicConfig()
+    logging.getLogger().setLevel(level.upper())
     for name in (None, "uvicorn", "uvicorn.access"):
         for handler in logging.getLogger(name).handlers:
             handler.setFormatter(KeylessFormatter(FORMAT))

@@ -43,9 +43,7 @@ def _check_digest(text: str) -> str:
 
 
 def _read_expires(value: object) -> date:
-    if type(value) is date:  # as TOML writes it; a datetime is no calendar date
-        return value
-    return keys.parse_expires(str(value))
+    return keys.parse_expires(str(value))  # TOML has dates of its own
 
 
 def _check_origin(origin: str) -> str:
@@ -167,7 +165,9 @@ def _in_development(read: dict[str, Any]) -> bool:
 
 def _problems(error: ValidationError) -> str:
     problems = []
-    for problem in error.errors(include_url=False, include_context=False, include_input=False):
+    for problem in error.errors():
+        if problem["type"] == "default_factory_not_called":
+            continue  # only says that another setting is not valid
         name, *path = (str(part) for part in problem["loc"])
         place = ", ".join([name.upper() if name in Settings.model_fields else name, *path])
         problems.append(f"{place}: {problem['msg'].removeprefix('Value error, ')}")
