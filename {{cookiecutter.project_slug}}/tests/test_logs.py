@@ -3,6 +3,7 @@
 import io
 import logging
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import pytest
 from fastapi import FastAPI
@@ -31,46 +32,50 @@ def clean(path: str, query: str) -> tuple[str, str]:
     return str(scope["path"]), scope["query_string"].decode("ascii")
 
 
-@pytest.fixture(params=["root", "uvicorn", "uvicorn.access"])
-def log(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
-    """Return what the handlers of the server write about `uvicorn.access`."""
-    text = io.StringIO()
-    handler = logging.StreamHandler(text)
-    logger = logging.getLogger(request.param)
-    level = logging.getLogger().level
+class Log(NamedTuple):
+    """A logger, and what a handler of it wrote."""
+
+    logger: logging.Logger
+    text: io.StringIO
+
+
+@pytest.fixture(params=["root", "uvicorn", "uvicorn.error", "uvicorn.access"])
+def log(request: pytest.FixtureRequest) -> Iterator[Log]:
+    """Return each logger that the server or the owner may have given a handler."""
+    logger, text = logging.getLogger(request.param), io.StringIO()
+    handler, level = logging.StreamHandler(text), logger.level
     logger.addHandler(handler)
     configure_logging("info")
-    yield text
+    yield Log(logger, text)
     logger.removeHandler(handler)
-    logging.getLogger().setLevel(level)
+    logger.setLevel(level)
 
 
-def test_a_log_line_names_the_consumer_and_the_location(log: io.StringIO) -> None:
+def test_a_log_line_names_the_consumer_and_the_location(log: Log) -> None:
     token = current_scope.set({"consumer": Consumer("web", frozenset(), "header")})
-    logging.getLogger("uvicorn.access").warning("GET /users/me")
+    log.logger.info("GET /users/me")
     current_scope.reset(token)
-    assert log.getvalue().endswith("GET /users/me consumer='web' location=header\n")
+    assert log.text.getvalue().endswith("GET /users/me consumer='web' location=header\n")
 
 
-@pytest.mark.parametrize(("level", "lines"), [("info", 1), ("warning", 0)])
-def test_only_what_is_important_enough_is_written(log: io.StringIO, level: str, lines: int) -> None:
+def test_a_log_line_without_a_consumer_stands_for_itself(log: Log) -> None:
+    log.logger.info("GET /users/me")
+    assert log.text.getvalue().endswith(f" INFO {log.logger.name}: GET /users/me\n")
+
+
+@pytest.mark.parametrize(("level", "written"), [("info", True), ("warning", False)])
+def test_only_what_is_important_enough_is_written(log: Log, level: str, written: bool) -> None:
     configure_logging(level)
-    logging.getLogger("{{ cookiecutter.__package }}").info("Hello")
-    logging.getLogger("uvicorn.access").info("Hello")
-    assert len(log.getvalue().splitlines()) in (lines, 2 * lines)
+    log.logger.info("GET /users/me")
+    assert bool(log.text.getvalue()) == written
 
 
-def test_a_log_line_without_a_consumer_stands_for_itself(log: io.StringIO) -> None:
-    logging.getLogger("uvicorn.access").warning("GET /users/me")
-    assert log.getvalue().endswith("WARNING uvicorn.access: GET /users/me\n")
-
-
-def test_no_key_reaches_a_log_in_a_message_an_argument_or_a_traceback(log: io.StringIO) -> None:
+def test_no_key_reaches_a_log_in_a_message_an_argument_or_a_traceback(log: Log) -> None:
     try:
         raise ValueError(WEB_KEY)
     except ValueError:
-        logging.getLogger("uvicorn.access").exception("%s " + UNKNOWN_KEY, WEB_KEY)
-    written = log.getvalue()
+        log.logger.exception("%s " + UNKNOWN_KEY, WEB_KEY)
+    written = log.text.getvalue()
     assert "Traceback" in written
     assert written.count(f"{keys.PREFIX}_...") == 3
     assert WEB_KEY not in written

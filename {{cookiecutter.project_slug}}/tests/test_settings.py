@@ -157,6 +157,16 @@ def test_anything_but_a_list_of_entries_is_refused(
     assert "api_keys" in refusal(entries, monkeypatch).lower()
 
 
+def test_a_broken_file_is_told_without_its_content(
+    empty_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = empty_folder / "service.toml"
+    config.write_text(f"api_keys = {DIGEST}")
+    monkeypatch.setitem(Settings.model_config, "toml_file", config)
+    message = refusal([ENTRY], monkeypatch)
+    assert "a config file in TOML" in message
+
+
 @pytest.mark.parametrize(
     "fields",
     [

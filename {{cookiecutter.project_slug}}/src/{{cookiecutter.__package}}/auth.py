@@ -152,7 +152,8 @@ def _is_public(scope: Scope) -> bool:
 
 
 async def _refuse(error: HTTPException, scope: Scope, receive: Receive, send: Send) -> None:
-    if scope["type"] == "websocket" and "websocket.http.response" not in scope["extensions"]:
+    extensions = scope.get("extensions", {})
+    if scope["type"] == "websocket" and "websocket.http.response" not in extensions:
         await send({"type": "websocket.close", "code": 1008})  # the server answers 403
         return
     response = JSONResponse({"detail": error.detail}, error.status_code, error.headers)

@@ -31,11 +31,12 @@ class KeylessFormatter(logging.Formatter):
 
 
 def configure_logging(level: str) -> None:
-    """Send logs of at least `level` to stderr, and give the server's own handlers our formatter."""
+    """Write logs of at least `level`, those of uvicorn too, without keys and with their sender."""
     logging.basicConfig()
-    logging.getLogger().setLevel(level.upper())
-    for name in (None, "uvicorn", "uvicorn.access"):
-        for handler in logging.getLogger(name).handlers:
+    for name in (None, "uvicorn", "uvicorn.error", "uvicorn.access"):
+        logger = logging.getLogger(name)
+        logger.setLevel(level.upper())
+        for handler in logger.handlers:
             handler.setFormatter(KeylessFormatter(FORMAT))
 
 

@@ -154,8 +154,10 @@ def load_settings() -> Settings:
     """
     try:
         return Settings()
-    except ValueError as error:
-        problems = _problems(error) if isinstance(error, ValidationError) else str(error)
+    except ValidationError as error:
+        problems = _problems(error)
+    except (OSError, ValueError) as error:  # from a source: a list that is no JSON, a broken file
+        problems = f"{error}; a list is written in JSON, such as [], and a config file in TOML"
     raise SystemExit(f"The service does not start. {keys.DIGEST.sub('...', keys.redact(problems))}")
 
 
