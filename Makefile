@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format requirements clean
+.PHONY: help demo test mutants check format requirements clean
 UV := uv
 
 # Windows keeps the programs of an environment elsewhere.
@@ -37,6 +37,9 @@ demo: .venv/ready  ## generate a service with the default answers and run it; PO
 
 test: .venv/ready  ## prove every combination; ONLY=cookie-endpoints for those that match
 	$(BIN)/pytest --numprocesses=auto --dist=worksteal $(if $(ONLY),-k '$(ONLY)')
+
+mutants: .venv/ready  ## change generated code bit by bit: does its suite notice? (half an hour)
+	cd tests && ../$(BIN)/python mutants.py
 
 check: .venv/ready  ## lint, check the format and the types
 	$(BIN)/ruff check hooks tests
