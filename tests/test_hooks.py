@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from conftest import TEMPLATE, render, run, run_python
 
-KEY = re.compile(r"my_service_[0-9A-Za-z]{49}")
+KEY = re.compile(r"my_service_[0-9A-Za-z]{51}")
 
 
 def generate(

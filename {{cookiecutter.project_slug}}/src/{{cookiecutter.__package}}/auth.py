@@ -1,8 +1,7 @@
 """Whose a key is, and what it opens."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from fastapi import HTTPException, Security
 {% if cookiecutter.protection == "endpoints" %}
@@ -34,8 +33,7 @@ PUBLIC_OPERATIONS = frozenset({("GET", "/health/live"), ("GET", "/health/ready")
 {% endif %}
 
 
-@dataclass(frozen=True, slots=True)
-class Consumer:
+class Consumer(NamedTuple):
     """Who sent a request: the name behind its key, what the key may do, and where it came."""
 
     name: str

@@ -1,6 +1,6 @@
 """Mint and recognise API keys: `python -m {{ cookiecutter.__package }}.keys --help`.
 
-A key is `{{ cookiecutter.__package }}_`, 43 random characters and a checksum of six. The prefix lets
+A key is `{{ cookiecutter.__package }}_`, 43 random characters and a checksum of eight. The prefix lets
 secret scanners find a key that got lost, the alphabet lets a double click select it, and the checksum
 refuses a typo without a look-up. 43 characters out of 62 carry 256 random bits: against that much
 chance a fast hash is enough, so what is stored is the SHA-256 digest of a key and never the key.
@@ -24,7 +24,7 @@ DIGEST = re.compile(r"[0-9A-Fa-f]{64}")
 
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 {% raw %}
-_KEY = re.compile(rf"({PREFIX}_[0-9A-Za-z]{{43}})([0-9A-Za-z]{{6}})")
+_KEY = re.compile(rf"({PREFIX}_[0-9A-Za-z]{{43}})([0-9a-f]{{8}})")
 # In free text a mistyped or lengthened key counts too.
 _KEY_IN_TEXT = re.compile(rf"{PREFIX}_[0-9A-Za-z]{{43,}}")
 {% endraw %}
@@ -96,12 +96,7 @@ def parse_expires(text: str) -> date:
 
 
 def _checksum(body: str) -> str:
-    value = zlib.crc32(body.encode())
-    characters = ""
-    for _ in range(6):
-        value, remainder = divmod(value, len(_ALPHABET))
-        characters = _ALPHABET[remainder] + characters
-    return characters
+    return f"{zlib.crc32(body.encode()):08x}"
 
 
 class _Parser(argparse.ArgumentParser):

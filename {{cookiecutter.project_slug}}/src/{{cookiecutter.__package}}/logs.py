@@ -54,14 +54,9 @@ def keep_keys_out_of_url(scope: Scope) -> None:
     {% if cookiecutter.__query %}
     scope["query_keys"] = []
     {% endif %}
+    if not scope["query_string"]:
+        return
     query = scope["query_string"].decode("latin-1")
-    {% if cookiecutter.__query %}
-    if not query:
-        return
-    {% else %}
-    if query.isascii() and keys.PREFIX not in unquote_plus(query):
-        return
-    {% endif %}
     kept = []
     for field in query.split("&"):
         {% if cookiecutter.__query %}
