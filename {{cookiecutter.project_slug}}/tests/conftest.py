@@ -7,9 +7,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from {{ cookiecutter.__package }}.main import create_app
-
-from .helpers import LOCATIONS, make_settings
+from .helpers import LOCATIONS, make_app
 
 WithKey = Callable[..., dict[str, Any]]
 
@@ -22,8 +20,8 @@ def anyio_backend() -> str:
 
 @pytest.fixture
 def app() -> FastAPI:
-    """Return the service as production runs it."""
-    return create_app(make_settings())
+    """Return the service as production runs it, with the endpoints of `make_app`."""
+    return make_app()
 
 
 @pytest.fixture

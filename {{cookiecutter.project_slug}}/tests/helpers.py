@@ -5,9 +5,14 @@ from datetime import date
 from typing import Any
 from urllib.parse import urlencode
 
+from fastapi import APIRouter, FastAPI, Security
 from starlette.types import ASGIApp, Message, Scope
 
 from {{ cookiecutter.__package }} import keys
+from {{ cookiecutter.__package }}.auth import (
+    CurrentConsumer,
+    get_api_key,
+)
 {% if cookiecutter.key_location == "fallback" %}
 from {{ cookiecutter.__package }}.locations import (
     COOKIE,
@@ -21,6 +26,7 @@ from {{ cookiecutter.__package }}.locations import COOKIE
 {% else %}
 from {{ cookiecutter.__package }}.locations import QUERY
 {% endif %}
+from {{ cookiecutter.__package }}.main import create_app
 from {{ cookiecutter.__package }}.settings import (
     KeyEntry,
     Settings,
@@ -86,6 +92,27 @@ def make_settings(**fields: Any) -> Settings:
     )
     production = {"api_keys": entries, "fastapi_env": "production"}
     return Settings(_env_file=None, _secrets_dir=None, **(production | fields))
+
+
+router = APIRouter()
+
+
+@router.get("/whoami")
+async def whoami(consumer: CurrentConsumer) -> dict[str, str | list[str]]:
+    """Tell whose key was sent."""
+    return {"consumer": consumer.name, "scopes": sorted(consumer.scopes)}
+
+
+@router.post("/notes", dependencies=[Security(get_api_key, scopes=["admin"])], status_code=204)
+async def write_note(note: dict[str, str]) -> None:
+    """Take a body from those who may send one."""
+
+
+def make_app(**fields: Any) -> FastAPI:
+    """Return the service with the settings above, and with two endpoints for the tests alone."""
+    app = create_app(make_settings(**fields))
+    app.include_router(router)
+    return app
 
 
 def to_asgi(request: dict[str, Any]) -> dict[str, Any]:

@@ -4,12 +4,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from {{ cookiecutter.__package }}.main import create_app
-
 {% if cookiecutter.__header %}
-from .helpers import HEADER_NAME, ask, make_settings
+from .helpers import HEADER_NAME, ask, make_app
 {% else %}
-from .helpers import ask, make_settings
+from .helpers import ask, make_app
 {% endif %}
 
 pytestmark = pytest.mark.anyio
@@ -21,12 +19,12 @@ PREFLIGHT = {"Origin": ORIGIN, "Access-Control-Request-Method": "GET"}
 @pytest.fixture
 def app() -> FastAPI:
     """Return the service with one other origin allowed."""
-    return create_app(make_settings(cors_origins=(ORIGIN,)))
+    return make_app(cors_origins=(ORIGIN,))
 
 
 async def test_by_default_no_other_origin_is_allowed() -> None:
-    app = create_app(make_settings())
-    answer = await ask(app, "/users/me", method="OPTIONS", headers=PREFLIGHT)
+    app = make_app()
+    answer = await ask(app, "/whoami", method="OPTIONS", headers=PREFLIGHT)
     assert answer.status in (401, 405)
     assert "access-control-allow-origin" not in answer.headers
 
@@ -34,9 +32,9 @@ async def test_by_default_no_other_origin_is_allowed() -> None:
 async def test_a_preflight_is_answered_without_a_key(client: httpx.AsyncClient) -> None:
     {% if cookiecutter.__header %}
     preflight = PREFLIGHT | {"Access-Control-Request-Headers": HEADER_NAME}
-    answer = await client.options("/users/me", headers=preflight)
+    answer = await client.options("/whoami", headers=preflight)
     {% else %}
-    answer = await client.options("/users/me", headers=PREFLIGHT)
+    answer = await client.options("/whoami", headers=PREFLIGHT)
     {% endif %}
     assert answer.status_code == 200
     assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
@@ -44,13 +42,13 @@ async def test_a_preflight_is_answered_without_a_key(client: httpx.AsyncClient) 
 
 async def test_an_origin_that_is_not_named_gets_no_preflight(client: httpx.AsyncClient) -> None:
     preflight = PREFLIGHT | {"Origin": "https://evil.example"}
-    answer = await client.options("/users/me", headers=preflight)
+    answer = await client.options("/whoami", headers=preflight)
     assert answer.status_code == 400
     assert "Access-Control-Allow-Origin" not in answer.headers
 
 
 async def test_a_401_can_be_read_by_the_page(client: httpx.AsyncClient) -> None:
-    answer = await client.get("/users/me", headers={"Origin": ORIGIN})
+    answer = await client.get("/whoami", headers={"Origin": ORIGIN})
     assert answer.status_code == 401
     assert answer.headers["Access-Control-Allow-Origin"] == ORIGIN
     {% if cookiecutter.__cookie %}

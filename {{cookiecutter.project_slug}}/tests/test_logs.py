@@ -53,20 +53,20 @@ def log(request: pytest.FixtureRequest) -> Iterator[Log]:
 
 def test_a_log_line_names_the_consumer_and_the_location(log: Log) -> None:
     token = current_scope.set({"consumer": Consumer("web", frozenset(), "header")})
-    log.logger.info("GET /users/me")
+    log.logger.info("GET /whoami")
     current_scope.reset(token)
-    assert log.text.getvalue().endswith("GET /users/me consumer='web' location=header\n")
+    assert log.text.getvalue().endswith("GET /whoami consumer='web' location=header\n")
 
 
 def test_a_log_line_without_a_consumer_stands_for_itself(log: Log) -> None:
-    log.logger.info("GET /users/me")
-    assert log.text.getvalue().endswith(f" INFO {log.logger.name}: GET /users/me\n")
+    log.logger.info("GET /whoami")
+    assert log.text.getvalue().endswith(f" INFO {log.logger.name}: GET /whoami\n")
 
 
 @pytest.mark.parametrize(("level", "written"), [("info", True), ("warning", False)])
 def test_only_what_is_important_enough_is_written(log: Log, level: str, written: bool) -> None:
     configure_logging(level)
-    log.logger.info("GET /users/me")
+    log.logger.info("GET /whoami")
     assert bool(log.text.getvalue()) == written
 
 
@@ -86,7 +86,7 @@ def test_no_key_reaches_a_log_in_a_message_an_argument_or_a_traceback(log: Log) 
 async def test_the_sender_of_a_request_is_known_to_its_log_lines(
     app: FastAPI, with_key: WithKey
 ) -> None:
-    await ask(app, "/users/me", **to_asgi(with_key(WEB_KEY)))
+    await ask(app, "/whoami", **to_asgi(with_key(WEB_KEY)))
     consumer = current_scope.get()["consumer"]
     assert consumer.name == "web"
     assert with_key.__name__ == f"in_{consumer.location}"
@@ -141,13 +141,13 @@ def test_the_key_is_taken_out_of_the_query(query: str, rest: str, sent: list[str
 
 @pytest.mark.anyio
 async def test_a_redirect_does_not_repeat_the_key(app: FastAPI) -> None:
-    answer = await ask(app, "/users/me/", query=f"a=1&{QUERY_NAME}={WEB_KEY}")
+    answer = await ask(app, "/whoami/", query=f"a=1&{QUERY_NAME}={WEB_KEY}")
     assert answer.status == 307
-    assert answer.headers["location"] == "http://service.test/users/me?a=1"
+    assert answer.headers["location"] == "http://service.test/whoami?a=1"
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("path", ["/users/me", "/health/live", "/nowhere"])
+@pytest.mark.parametrize("path", ["/whoami", "/health/live", "/nowhere"])
 async def test_browsers_tell_no_other_site_the_url(app: FastAPI, path: str) -> None:
     for query in ("", f"{QUERY_NAME}={WEB_KEY}"):
         answer = await ask(app, path, query=query)

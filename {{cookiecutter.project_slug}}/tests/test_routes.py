@@ -1,10 +1,11 @@
 """Walks every route of the service, so that one which is open by accident is noticed."""
 
 import pytest
-from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
-from .helpers import ask
+from {{ cookiecutter.__package }}.main import create_app
+
+from .helpers import ask, make_settings
 
 # What answers without a key. Add a route here when you mean it to be open.
 PUBLIC = {
@@ -17,7 +18,8 @@ PUBLIC = {
 
 
 @pytest.mark.anyio
-async def test_exactly_the_public_routes_answer_without_a_key(app: FastAPI) -> None:
+async def test_exactly_the_public_routes_answer_without_a_key() -> None:
+    app = create_app(make_settings())
     opened = set()
     for route in iter_route_contexts(app.routes):
         path = route.path or "/"

@@ -5,19 +5,18 @@ import json
 import pytest
 from fastapi import FastAPI
 
-from {{ cookiecutter.__package }}.main import create_app
 from {{ cookiecutter.__package }}.sizes import (
     MAX_HEADERS_SIZE,
     MAX_QUERY_SIZE,
 )
 
 from .conftest import WithKey
-from .helpers import ADMIN_KEY, ask, make_settings, to_asgi
+from .helpers import ADMIN_KEY, ask, make_app, to_asgi
 
 pytestmark = pytest.mark.anyio
 
-PATH = "/admin/password_reset"
-BODY = b'{"user": 1, "new_password": "x"}'
+PATH = "/notes"
+BODY = b'{"text": "x"}'
 
 
 @pytest.mark.parametrize(("limit", "status"), [(len(BODY), 204), (len(BODY) - 1, 413)])
@@ -25,7 +24,7 @@ BODY = b'{"user": 1, "new_password": "x"}'
 async def test_a_body_over_the_limit_is_413(
     with_key: WithKey, limit: int, status: int, declared: bool
 ) -> None:
-    app = create_app(make_settings(max_body_size=limit))
+    app = make_app(max_body_size=limit)
     request = to_asgi(with_key(ADMIN_KEY))
     request["headers"] |= {"Content-Type": "application/json"}
     if declared:
@@ -38,13 +37,13 @@ async def test_a_body_over_the_limit_is_413(
 
 
 async def test_a_limit_of_nothing_lets_an_empty_body_through(with_key: WithKey) -> None:
-    app = create_app(make_settings(max_body_size=0))
+    app = make_app(max_body_size=0)
     answer = await ask(app, PATH, method="POST", **to_asgi(with_key(ADMIN_KEY)))
     assert answer.status == 422
 
 
 async def test_a_body_in_many_parts_is_not_read_beyond_the_limit(with_key: WithKey) -> None:
-    app = create_app(make_settings(max_body_size=10))
+    app = make_app(max_body_size=10)
     request = to_asgi(with_key(ADMIN_KEY))
     request["headers"] |= {"Content-Type": "application/json"}
     answer = await ask(app, PATH, method="POST", body=b"1234", endless=True, **request)
