@@ -124,6 +124,10 @@ def to_asgi(request: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+# What a server announces that can answer a WebSocket handshake as it answers a request.
+DENIAL: dict[str, object] = {"websocket.http.response": {}}
+
+
 @dataclass
 class Answer:
     """What an ASGI app sent, and how often it asked for a part of the request."""
@@ -154,7 +158,7 @@ async def ask(
     endless: bool = False,
     websocket: bool = False,
     root_path: str = "",
-    extensions: dict[str, Any] | None = None,
+    extensions: dict[str, object] | None = DENIAL,
 ) -> Answer:
     """Send one request to an ASGI app the way a server does, and watch both directions."""
     scope: Scope = {
@@ -169,13 +173,14 @@ async def ask(
         ],
         "client": ("127.0.0.1", 50000),
         "server": ("service.test", 80),
-        "extensions": {"websocket.http.response": {}} if extensions is None else extensions,
         "subprotocols": [],
     }
     if not websocket:
         scope["method"] = method
     if root_path:
         scope["root_path"] = root_path
+    if extensions is not None:
+        scope["extensions"] = extensions
     answer = Answer(messages=[], receives=0)
 
     async def receive() -> Message:

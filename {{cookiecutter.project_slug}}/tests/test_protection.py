@@ -123,10 +123,11 @@ async def test_websockets_are_closed_even_at_a_public_path(app: FastAPI, with_ke
     assert (await ask(app, "/feed", websocket=True, **to_asgi(with_key(WEB_KEY)))).status == 101
 
 
+@pytest.mark.parametrize("extensions", [{}, None])
 async def test_a_server_that_cannot_refuse_a_websocket_politely_is_told_to_close_it(
-    app: FastAPI,
+    app: FastAPI, extensions: dict[str, object] | None
 ) -> None:
-    answer = await ask(app, "/feed", websocket=True, extensions={})
+    answer = await ask(app, "/feed", websocket=True, extensions=extensions)
     assert answer.messages == [{"type": "websocket.close", "code": 1008}]
 
 

@@ -1,10 +1,12 @@
 {% from "literals.jinja" import python_string %}
 """The application: settings in, FastAPI app out."""
 
+import json
 from copy import deepcopy
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.middleware import Middleware
 from fastapi.middleware.cors import CORSMiddleware
 {% if cookiecutter.__query %}
@@ -71,6 +73,7 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
         swagger_ui_parameters={"persistAuthorization": settings.development},
+        exception_handlers={RequestValidationError: _refuse_invalid},
         middleware=_middleware(settings, Authenticator(places, settings)),
     )
     app.include_router(health.router)
@@ -78,6 +81,16 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(users.router)
     app.include_router(admin.router)
     return app
+
+
+async def _refuse_invalid(request: Request, error: RequestValidationError) -> Response:
+    """Say what is wrong with a request, and repeat none of it.
+
+    FastAPI's own answer holds the input: secrets too, and it fails at what no JSON can hold.
+    """
+    told = ("type", "loc", "msg")
+    problems = [{name: problem[name] for name in told} for problem in error.errors()]
+    return Response(json.dumps({"detail": problems}), 422, media_type="application/json")
 
 
 def _middleware(settings: Settings, authenticate: Authenticator) -> list[Middleware]:
