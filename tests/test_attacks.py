@@ -117,6 +117,9 @@ def test_a_body_without_a_key_is_refused_before_it_is_sent(live: Live, target: s
             "Expect: 100-continue",
         ]
         assert live.ask(target, method="POST", headers=expecting).status == 401
+    for broken in ("multipart/form-data", "multipart/form-data; boundary=", "application/json;;"):
+        headers = [f"Content-Type: {broken}"]
+        assert live.ask(target, method="POST", headers=headers, body=b"x").status == 401
     is_json = ["Content-Type: application/json"]
     assert live.ask(target, method="POST", headers=is_json, body=b"{").status == 401
     chunked = ["Transfer-Encoding: chunked", "Content-Type: application/json"]

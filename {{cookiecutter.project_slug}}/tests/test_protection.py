@@ -15,7 +15,7 @@ from typing import Annotated
 
 import httpx
 import pytest
-from fastapi import APIRouter, Depends, FastAPI, Security, WebSocket
+from fastapi import APIRouter, Depends, FastAPI, HTTPException, Security, WebSocket
 {% endif %}
 
 {% if cookiecutter.protection == "endpoints" %}
@@ -170,6 +170,20 @@ async def test_any_router_that_asks_for_a_key_is_refused_before_its_body_is_read
         assert (answer.status, answer.receives) == (401, 0)
         opened = await ask(app, path, method="POST", body=b"{", **to_asgi(with_key(WEB_KEY)))
         assert (opened.status, opened.receives) == (422, 1)
+
+
+async def test_an_error_before_the_key_is_looked_at_is_told_to_nobody_without_one(
+    app: FastAPI, with_key: WithKey
+) -> None:
+    async def teapot() -> None:
+        raise HTTPException(418)
+
+    @app.post("/tea", dependencies=[Depends(teapot), Security(get_api_key)])
+    async def tea() -> None:
+        pass
+
+    assert (await ask(app, "/tea", method="POST")).status == 401
+    assert (await ask(app, "/tea", method="POST", **to_asgi(with_key(WEB_KEY)))).status == 418
 
 
 async def test_a_dependency_that_asks_for_a_key_counts_too(app: FastAPI) -> None:

@@ -3,9 +3,12 @@
 from datetime import UTC, datetime
 from typing import Annotated, NamedTuple
 
-from fastapi import HTTPException, Security
 {% if cookiecutter.protection == "endpoints" %}
+from fastapi import HTTPException, Request, Response, Security
 from fastapi.dependencies.models import Dependant
+from fastapi.exception_handlers import http_exception_handler
+{% else %}
+from fastapi import HTTPException, Security
 {% endif %}
 from fastapi.openapi.models import APIKey
 {% if cookiecutter.protection == "whole_app" %}
@@ -179,6 +182,19 @@ class EarlyCheck:
             return await receive()
 
         await self.app(scope, checked_receive, send)
+
+
+async def check_key_first(request: Request, error: HTTPException) -> Response:
+    """Answer an error: without a key, that of an endpoint which asks for one is 401, whatever it was.
+
+    FastAPI refuses some bodies before it reads them, such as a form without a boundary.
+    """
+    if _asks_for_key(request.scope):
+        try:
+            _authenticate_once(request.scope)
+        except HTTPException as refusal:
+            error = refusal
+    return await http_exception_handler(request, error)
 
 
 def _authenticate_once(scope: Scope) -> Consumer:

@@ -9,6 +9,9 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware import Middleware
 from fastapi.middleware.cors import CORSMiddleware
+{% if cookiecutter.protection == "endpoints" %}
+from starlette.exceptions import HTTPException
+{% endif %}
 {% if cookiecutter.__query %}
 from starlette.types import Message, Receive, Scope, Send
 {% else %}
@@ -19,7 +22,7 @@ from . import __version__
 {% if cookiecutter.protection == "whole_app" %}
 from .auth import Authenticator, Gate
 {% else %}
-from .auth import Authenticator, EarlyCheck
+from .auth import Authenticator, EarlyCheck, check_key_first
 {% endif %}
 {% if cookiecutter.__header %}
 from .locations import HEADER, Location, locations
@@ -73,7 +76,14 @@ def create_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
         swagger_ui_parameters={"persistAuthorization": settings.development},
+        {% if cookiecutter.protection == "endpoints" %}
+        exception_handlers={
+            HTTPException: check_key_first,
+            RequestValidationError: _refuse_invalid,
+        },
+        {% else %}
         exception_handlers={RequestValidationError: _refuse_invalid},
+        {% endif %}
         middleware=_middleware(settings, Authenticator(places, settings)),
     )
     app.include_router(health.router)
