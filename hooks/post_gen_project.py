@@ -21,7 +21,8 @@ ANSWERS = json.loads(
 
 ENV_FILE = Path(".env")
 KEYS = Path("src", ANSWERS["__package"], "keys.py")
-MINT = f"python {KEYS.as_posix()} new developer --scope admin"
+PYTHON = "python" if os.name == "nt" else "python3"
+MINT = f"{PYTHON} {KEYS.as_posix()} new developer --scope admin"
 
 
 def mint_key() -> str | None:

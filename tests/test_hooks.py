@@ -161,5 +161,5 @@ def test_when_no_key_can_be_minted_the_project_stays_and_the_way_on_is_told(
     output.mkdir()
     finished = run_python("-m", "cookiecutter", "--no-input", template, cwd=output)
     assert finished.returncode == 0, finished.stderr
-    assert "python src/my_service/keys.py new developer" in finished.stdout
+    assert "python3 src/my_service/keys.py new developer" in finished.stdout
     assert not (output / "my-service/.env").exists()

@@ -18,14 +18,16 @@ import pytest
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Security, WebSocket
 {% endif %}
 
-{% if cookiecutter.protection == "endpoints" %}
+{% if cookiecutter.protection == "whole_app" %}
+from {{ cookiecutter.__package }} import auth
+{% else %}
 from {{ cookiecutter.__package }}.auth import (
     Consumer,
     CurrentConsumer,
     get_api_key,
 )
-
 {% endif %}
+
 from .conftest import WithKey
 {% if cookiecutter.protection == "whole_app" %}
 from .helpers import UNKNOWN_KEY, WEB_KEY, ask, make_app, to_asgi
@@ -108,6 +110,15 @@ async def test_mounted_apps_and_static_files_are_closed(
         assert (await ask(app, path)).status == 401
     opened = await ask(app, "/static/page.txt", **to_asgi(with_key(WEB_KEY)))
     assert opened.status == 200
+
+
+async def test_a_public_operation_may_still_ask_for_a_key(
+    app: FastAPI, with_key: WithKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    public = auth.PUBLIC_OPERATIONS | {("GET", "/whoami")}
+    monkeypatch.setattr(auth, "PUBLIC_OPERATIONS", public)
+    assert (await ask(app, "/whoami")).status == 401
+    assert (await ask(app, "/whoami", **to_asgi(with_key(WEB_KEY)))).status == 200
 
 
 async def test_websockets_are_closed_even_at_a_public_path(app: FastAPI, with_key: WithKey) -> None:

@@ -111,14 +111,15 @@ class _KeyDependency(SecurityBase):
         self.model = APIKey.model_validate({"in": "header", "name": self.scheme_name})
 
     async def __call__(self, connection: HTTPConnection, required: SecurityScopes) -> Consumer:
-        {% if cookiecutter.protection == "endpoints" %}
         consumer = _authenticate_once(connection.scope)
-        {% else %}
-        consumer: Consumer = connection.scope["consumer"]  # the gate let nobody else in
-        {% endif %}
         if not consumer.scopes.issuperset(required.scopes):
             raise HTTPException(403, f"This needs a key with scope: {required.scope_str}")
         return consumer
+
+
+def _authenticate_once(scope: Scope) -> Consumer:
+    consumer: Consumer = scope.get("consumer") or scope["authenticate"](scope)
+    return consumer
 
 
 get_api_key = _KeyDependency()
@@ -138,6 +139,7 @@ class Gate:
         self.authenticate = authenticate
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["authenticate"] = self.authenticate  # for public operations that want to know
         if scope["type"] != "lifespan" and not _is_public(scope):
             try:
                 self.authenticate(scope)
@@ -195,11 +197,6 @@ async def check_key_first(request: Request, error: HTTPException) -> Response:
         except HTTPException as refusal:
             error = refusal
     return await http_exception_handler(request, error)
-
-
-def _authenticate_once(scope: Scope) -> Consumer:
-    consumer: Consumer = scope.get("consumer") or scope["authenticate"](scope)
-    return consumer
 
 
 def _asks_for_key(scope: Scope) -> bool:

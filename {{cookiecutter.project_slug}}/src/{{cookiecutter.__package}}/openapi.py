@@ -39,7 +39,8 @@ def complete(document: dict[str, Any], locations: tuple[Location, ...]) -> None:
                 operation["responses"]["400"] = _error("The body cannot be parsed")
                 operation["responses"]["413"] = _error("The body is too large")
             {% if cookiecutter.protection == "whole_app" %}
-            if (method.upper(), path) in PUBLIC_OPERATIONS:
+            public = (method.upper(), path) in PUBLIC_OPERATIONS
+            if public and "security" not in operation:
                 operation["security"] = []
                 continue
             {% else %}
