@@ -11,28 +11,53 @@ from starlette.types import Message
 {% else %}
 """What asks for a key is behind it, and the key is checked before the body is read."""
 
+import hashlib
 from typing import Annotated
 
 import httpx
 import pytest
-from fastapi import APIRouter, Depends, FastAPI, HTTPException, Security, WebSocket
+from fastapi import (
+    APIRouter,
+    Depends,
+    FastAPI,
+    HTTPException,
+    Request,
+    Security,
+    WebSocket,
+)
+from fastapi.middleware import Middleware
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+from starlette.types import Message
 {% endif %}
 
 {% if cookiecutter.protection == "whole_app" %}
 from {{ cookiecutter.__package }} import auth
 {% else %}
+from {{ cookiecutter.__package }} import keys
 from {{ cookiecutter.__package }}.auth import (
+    Authenticator,
     Consumer,
     CurrentConsumer,
+    EarlyCheck,
     get_api_key,
 )
+from {{ cookiecutter.__package }}.locations import locations
 {% endif %}
 
 from .conftest import WithKey
 {% if cookiecutter.protection == "whole_app" %}
 from .helpers import UNKNOWN_KEY, WEB_KEY, ask, make_app, to_asgi
 {% else %}
-from .helpers import UNKNOWN_KEY, WEB_KEY, ask, to_asgi
+from .helpers import (
+    ADMIN_KEY,
+    UNKNOWN_KEY,
+    WEB_KEY,
+    ask,
+    make_settings,
+    to_asgi,
+)
 {% endif %}
 
 pytestmark = pytest.mark.anyio
@@ -53,6 +78,19 @@ async def test_with_a_wrong_key_not_a_byte_of_the_body_is_read(
     answer = await ask(app, "/notes", method="POST", body=b"{", **wrong)
     assert answer.status == 401
     assert answer.receives == 0
+
+
+async def test_the_server_may_start_and_stop_the_app(app: FastAPI) -> None:
+    sent: list[str] = []
+
+    async def receive() -> Message:
+        return {"type": "lifespan.shutdown" if sent else "lifespan.startup"}
+
+    async def send(message: Message) -> None:
+        sent.append(message["type"])
+
+    await app({"type": "lifespan"}, receive, send)
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 
 {% if cookiecutter.protection == "whole_app" %}
 
@@ -140,19 +178,6 @@ async def test_a_server_that_cannot_refuse_a_websocket_politely_is_told_to_close
 ) -> None:
     answer = await ask(app, "/feed", websocket=True, extensions=extensions)
     assert answer.messages == [{"type": "websocket.close", "code": 1008}]
-
-
-async def test_the_server_may_start_and_stop_the_app(app: FastAPI) -> None:
-    sent: list[str] = []
-
-    async def receive() -> Message:
-        return {"type": "lifespan.shutdown" if sent else "lifespan.startup"}
-
-    async def send(message: Message) -> None:
-        sent.append(message["type"])
-
-    await app({"type": "lifespan"}, receive, send)
-    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
 {% else %}
 
 async def test_what_asks_for_no_key_is_public(client: httpx.AsyncClient) -> None:
@@ -195,6 +220,47 @@ async def test_an_error_before_the_key_is_looked_at_is_told_to_nobody_without_on
 
     assert (await ask(app, "/tea", method="POST")).status == 401
     assert (await ask(app, "/tea", method="POST", **to_asgi(with_key(WEB_KEY)))).status == 418
+
+
+async def test_a_key_is_looked_at_once(
+    app: FastAPI, with_key: WithKey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_up: list[str] = []
+
+    def digest(key: str) -> str:
+        looked_up.append(key)
+        return hashlib.sha256(key.encode()).hexdigest()
+
+    monkeypatch.setattr(keys, "digest", digest)
+    answer = await ask(app, "/notes", method="POST", body=b"{", **to_asgi(with_key(ADMIN_KEY)))
+    assert answer.status == 422
+    assert looked_up == [ADMIN_KEY]
+
+
+async def test_an_app_without_routers_checks_as_early(with_key: WithKey) -> None:
+    settings = make_settings()
+    {% if cookiecutter.__cookie %}
+    authenticate = Authenticator(locations(settings), settings)
+    {% else %}
+    authenticate = Authenticator(locations(), settings)
+    {% endif %}
+    app = FastAPI(middleware=[Middleware(EarlyCheck, authenticate=authenticate)])
+
+    @app.post("/echo", dependencies=[Security(get_api_key)])
+    async def echo(text: dict[str, str]) -> dict[str, str]:
+        return text
+
+    answer = await ask(app, "/echo", method="POST", body=b"{")
+    assert (answer.status, answer.receives) == (401, 0)
+
+
+async def test_a_mounted_app_still_gets_its_body(app: FastAPI) -> None:
+    async def echo(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(await request.body())
+
+    app.mount("/mounted", Starlette(routes=[Route("/echo", echo, methods=["POST"])]))
+    answer = await ask(app, "/mounted/echo", method="POST", body=b"hello")
+    assert answer.messages[1]["body"] == b"hello"
 
 
 async def test_a_dependency_that_asks_for_a_key_counts_too(app: FastAPI) -> None:
