@@ -1,0 +1,28 @@
+"""With every log line switched on, those of the WebSocket libraries too, no key is written."""
+
+from pathlib import Path
+
+import pytest
+from combinations import Answers, name
+from conftest import CORE, Bake
+from live import NAMES, attacked
+
+
+@pytest.mark.parametrize("library", ["websockets", "websockets-sansio"])
+@pytest.mark.parametrize("answers", CORE, ids=name)
+def test_a_debug_log_holds_no_key(
+    answers: Answers, library: str, bake: Bake, tmp_path: Path
+) -> None:
+    options = ["--ws", library]
+    with attacked(bake(**answers), answers, tmp_path, *options, LOG_LEVEL="debug") as live:
+        for key in live.keys.values():
+            for location in NAMES:
+                live.ask("/users/me", key, location=location)
+                live.send(live.request("/feed", key, location=location))
+            live.handshake(f"/feed?token={key}", key)
+            live.handshake(f"/nowhere/{key}", live.keys["web"])
+        assert live.handshake("/feed", live.keys["web"]).status == 101
+    written = live.log.read_text(encoding="utf-8")
+    assert "DEBUG" in written
+    for secret in (*live.keys.values(), *live.digests.values()):
+        assert secret[-20:] not in written
