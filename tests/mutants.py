@@ -25,6 +25,7 @@ EQUIVALENT = {
     r'"WWW-Authenticate": "APIKey", "Cache-Control"': "names of headers have no case",
     r"default=\[\]": "no scopes are no scopes, as a list or as None",
     r"allow_abbrev=False": "None counts as False",
+    r"http_exception_handler\(request, error\)": "it does not look at the request",
     r'\("latin-1"\)|encoding="latin-1"|encode\("ascii"\)': "names of encodings have no case",
     r'get\("content-length", ""\)': "names of headers have no case, and no text is a number",
     r'headers\.get\("(origin|sec-fetch-site|host)"\)': "names of headers have no case",

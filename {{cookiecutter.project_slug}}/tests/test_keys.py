@@ -49,6 +49,28 @@ def test_redaction_leaves_the_prefix_of_whole_and_of_mistyped_keys() -> None:
     assert keys.redact(f"a {key} b {key[:-1]}! c") == f"a {keys.PREFIX}_... b {keys.PREFIX}_...! c"
 
 
+@pytest.mark.parametrize("encode", ["%{:02x}", "%{:02X}", "%25{:02x}", "%2525{:02X}"])
+def test_redaction_sees_through_percent_encoding(encode: str) -> None:
+    key = keys.mint()
+    for encoded in (
+        encode.format(ord(key[0])) + key[1:],
+        key.replace("_", encode.format(ord("_"))),
+        "".join(encode.format(ord(character)) for character in key),
+    ):
+        assert keys.redact(f"?a={encoded}&b=1") == f"?a={keys.PREFIX}_...&b=1"
+
+
+def test_redaction_of_a_long_text_comes_to_an_end() -> None:
+    text = f"{keys.PREFIX}_" + "%2525" * 8 + "!"
+    assert keys.redact(text * 2000) == text * 2000
+
+
+def test_redaction_sees_a_key_that_was_shortened_in_its_middle() -> None:
+    key = keys.mint()
+    text = f"input_value='{key[:24]}...{key[-20:]}'"
+    assert keys.redact(text) == f"input_value='{keys.PREFIX}_...'"
+
+
 def test_redaction_leaves_other_text_alone() -> None:
     text = "{{ cookiecutter.__package }}_users {{ cookiecutter.__package }} /health/live"
     assert keys.redact(text) == text

@@ -99,6 +99,21 @@ def test_a_key_in_the_path_is_cut_to_its_prefix() -> None:
     assert scope["raw_path"] == f"/%C3%A9/{keys.PREFIX}_.../x".encode()
 
 
+def test_a_path_without_a_key_stays_as_it_was_sent() -> None:
+    raw = b"/{{ cookiecutter.__package }}/a%2Fb"
+    scope: Scope = {
+        "path": "/{{ cookiecutter.__package }}/a/b",
+        "raw_path": raw,
+        "query_string": b"",
+    }
+    keep_keys_out_of_url(scope)
+    assert scope["raw_path"] == raw
+
+
+def test_telemetry_exports_no_exception_as_it_was_raised(app: FastAPI) -> None:
+    assert app._telemetry["logs"] is False
+
+
 def test_other_paths_and_queries_stay_as_they_are() -> None:
     query = "q=a%20b&q=c+d&empty=&flag&x=%2F&{{ cookiecutter.__package }}_page=1"
     assert clean("/{{ cookiecutter.__package }}/é", query) == (

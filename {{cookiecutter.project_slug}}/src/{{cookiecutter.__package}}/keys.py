@@ -25,8 +25,9 @@ DIGEST = re.compile(r"[0-9A-Fa-f]{64}")
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 {% raw %}
 _KEY = re.compile(rf"({PREFIX}_[0-9A-Za-z]{{43}})([0-9a-f]{{8}})")
-# In free text a mistyped or lengthened key counts too.
-_KEY_IN_TEXT = re.compile(rf"{PREFIX}_[0-9A-Za-z]{{43,}}")
+# In free text a key may be mistyped, percent-encoded (twice, even) or have dots for its middle.
+_PREFIX_IN_TEXT = "".join(f"({letter}|%(25)*(?i:{ord(letter):x}))" for letter in f"{PREFIX}_")
+_KEY_IN_TEXT = re.compile(_PREFIX_IN_TEXT + r"([0-9A-Za-z%]{43,}|[0-9A-Za-z]*\.\.\.[0-9A-Za-z]*)")
 {% endraw %}
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,64}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)

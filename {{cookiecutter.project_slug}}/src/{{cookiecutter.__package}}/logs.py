@@ -3,7 +3,11 @@
 import logging
 import string
 from contextvars import ContextVar
+{% if cookiecutter.__query %}
 from urllib.parse import quote, unquote_plus
+{% else %}
+from urllib.parse import quote
+{% endif %}
 
 from starlette.types import Scope
 
@@ -48,26 +52,26 @@ def keep_keys_out_of_url(scope: Scope) -> None:
     {% endif %}
     A key that was sent where it does not belong is cut to its prefix: its format gives it away.
     """
-    if keys.PREFIX in scope["path"]:
-        scope["path"] = keys.redact(scope["path"])
-        scope["raw_path"] = quote(scope["path"]).encode()
+    path = keys.redact(scope["path"])
+    if path != scope["path"]:
+        scope["path"] = path
+        scope["raw_path"] = quote(path).encode()
     {% if cookiecutter.__query %}
     scope["query_keys"] = []
     {% endif %}
     if not scope["query_string"]:
         return
     query = scope["query_string"].decode("latin-1")
+    {% if cookiecutter.__query %}
     kept = []
     for field in query.split("&"):
-        {% if cookiecutter.__query %}
         name, _, value = field.partition("=")
         if unquote_plus(name) == QUERY:
             scope["query_keys"].append(unquote_plus(value))
-            continue
-        {% endif %}
-        plain = unquote_plus(field)
-        harmless = keys.redact(plain)
-        kept.append(field if harmless == plain else quote(harmless, safe="="))
+        else:
+            kept.append(field)
+    query = "&".join(kept)
+    {% endif %}
     # A client may send raw bytes, which the server's access log cannot write.
-    rest = quote("&".join(kept), safe=string.punctuation, encoding="latin-1")
-    scope["query_string"] = rest.encode("ascii")
+    query = quote(keys.redact(query), safe=string.punctuation, encoding="latin-1")
+    scope["query_string"] = query.encode("ascii")

@@ -72,6 +72,7 @@ def create_app(settings: Settings) -> FastAPI:
         title={{ python_string(cookiecutter.project_name) }},
         description={{ python_string(cookiecutter.description) }},
         version=__version__,
+        telemetry={"logs": False},  # they hold exceptions as raised, with whatever key is in them
         openapi_url="/openapi.json" if settings.docs_enabled else None,
         redoc_url=None,
         swagger_ui_oauth2_redirect_url=None,
