@@ -21,6 +21,9 @@ def test_a_debug_log_holds_no_key(
                 live.send(live.request("/feed", key, location=location))
             live.handshake(f"/feed?token={key}", key)
             live.handshake(f"/nowhere/{key}", live.keys["web"])
+            for encoded in (f"%{ord(key[0]):02x}{key[1:]}", key.replace("_", "%255F")):
+                live.handshake(f"/feed?api_key={encoded}&token={encoded}")
+                live.ask(f"/nowhere/{encoded}?token={encoded}")
         assert live.handshake("/feed", live.keys["web"]).status == 101
     written = live.log.read_text(encoding="utf-8")
     assert "DEBUG" in written

@@ -1,0 +1,30 @@
+"""Neither telemetry nor a shortened value in a traceback tells a key."""
+
+from pathlib import Path
+
+import pytest
+from combinations import Answers, name
+from conftest import CORE, Bake
+from live import NAMES, attacked
+
+APP = f"{Path(__file__).parent.name}.exporting:app"
+
+
+@pytest.mark.parametrize("answers", CORE, ids=name)
+def test_what_an_endpoint_raises_is_exported_without_a_key(
+    answers: Answers, bake: Bake, tmp_path: Path
+) -> None:
+    with attacked(bake(**answers), answers, tmp_path, app=APP) as live:
+        for key in (live.keys["web"], live.keys["admin"]):
+            for location in live.locations:
+                for target in ("/bug", "/number/x", "/users/me"):
+                    live.ask(target, key, location=location)
+            elsewhere = [f"{NAMES['header']}: {key}", f"Cookie: {NAMES['cookie']}={key}"]
+            for header in elsewhere:
+                live.ask(f"/cut?api_key={key}", headers=[header])
+    written = live.log.read_text(encoding="utf-8")
+    assert "RuntimeError" in written
+    assert "input_value=" in written
+    for secret in (*live.keys.values(), *live.digests.values()):
+        for part in (secret[-20:], secret.removeprefix("my_service_")[:12]):
+            assert part not in written
