@@ -11,6 +11,7 @@ import os
 import shlex
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ANSWERS = json.loads(
@@ -23,6 +24,17 @@ ENV_FILE = Path(".env")
 KEYS = Path("src", ANSWERS["__package"], "keys.py")
 PYTHON = "python" if os.name == "nt" else "python3"
 MINT = f"{PYTHON} {KEYS.as_posix()} new developer --scope admin"
+
+
+def made_to_compare() -> bool:
+    """Tell whether this is no project to work in.
+
+    To see what an update changes, cruft generates both versions in temporary folders, with hooks:
+    a key shown there would open nothing. Cruft, unlike cookiecutter, names no output folder.
+    """
+    folder = Path.cwd().parent
+    temporary = folder.parent == Path(tempfile.gettempdir()).resolve()
+    return temporary and folder.name.startswith("tmp") and "_output_dir" not in ANSWERS
 
 
 def mint_key() -> str | None:
@@ -87,6 +99,8 @@ def main() -> None:
     """Finish the project and say what to do next; the key is shown here and nowhere else."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
+    if made_to_compare():
+        return
     existed = ENV_FILE.exists()
     key = None
     try:

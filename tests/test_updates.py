@@ -66,6 +66,7 @@ def test_an_update_keeps_the_owners_edits_and_keys(tmp_path: Path, template: Pat
     updated = run_python("-m", "cruft", "update", "--skip-apply-ask", cwd=project)
 
     assert updated.returncode == 0, updated.stdout + updated.stderr
+    assert not re.search(r"my_service_\w{51}", updated.stdout)
     assert "ANSWER = 42" in about.read_text()
     assert "The process is alive." in (project / "src/my_service/routes/health.py").read_text()
     assert (project / ".env").read_bytes() == owners_env
