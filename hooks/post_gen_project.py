@@ -8,10 +8,14 @@ as JSON data, never as source.
 import io
 import json
 import os
+import re
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ANSWERS = json.loads(
@@ -22,50 +26,28 @@ ANSWERS = json.loads(
 
 ENV_FILE = Path(".env")
 KEYS = Path("src", ANSWERS["__package"], "keys.py")
-PYTHON = "python" if os.name == "nt" else "python3"
-MINT = f"{PYTHON} {KEYS.as_posix()} new developer --scope admin"
+SERVICE = "http://127.0.0.1:8000"
 
 
 def made_to_compare() -> bool:
-    """Tell whether this is no project to work in.
+    """Tell whether nobody will work in this project.
 
-    To see what an update changes, cruft generates both versions in temporary folders, with hooks:
-    a key shown there would open nothing. Cruft, unlike cookiecutter, names no output folder.
+    To see what an update changes, cruft generates both versions, hooks and all, in temporary
+    folders; a key shown there would open nothing. Unlike cookiecutter it names no output folder.
     """
-    folder = Path.cwd().parent
-    temporary = folder.parent == Path(tempfile.gettempdir()).resolve()
-    return temporary and folder.name.startswith("tmp") and "_output_dir" not in ANSWERS
-
-
-def mint_key() -> str | None:
-    """Write `.env` with the digest of a new key and return the key, or None where `.env` exists."""
-    if ENV_FILE.exists():
-        return None
-    command = [sys.executable, "-I", str(KEYS), "new", "developer", "--scope", "admin", "--json"]
-    minted = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
-    lines = [
-        "# Settings for development on this machine; never commit this file.",
-        "FASTAPI_ENV=development",
-        f"API_KEYS='{json.dumps([minted['entry']])}'",
-    ]
-    write_private(ENV_FILE, "\n".join(lines) + "\n")
-    return str(minted["key"])
-
-
-def write_private(path: Path, text: str) -> None:
-    """Create a file that from its first moment on only its owner can read; whole or not at all."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-    except BaseException:
-        path.unlink()
-        raise
+    parent = Path.cwd().parent
+    return (
+        "_output_dir" not in ANSWERS
+        and parent.parent == Path(tempfile.gettempdir()).resolve()
+        and re.fullmatch(r"tmp[a-z0-9_]{8}", parent.name) is not None
+    )
 
 
 def init_git() -> None:
     """Make the project a git repository, unless it is inside one or git has a reason not to."""
-    if git("rev-parse", "--is-inside-work-tree") or not git("init", "--quiet"):
+    # In a repository of somebody else git refuses to answer, and would make another one inside it.
+    outer = any((folder / ".git").exists() for folder in Path.cwd().parents)
+    if outer or git("rev-parse", "--is-inside-work-tree") or not git("init", "--quiet"):
         return
     # `git init --initial-branch` needs git 2.28.
     git("symbolic-ref", "HEAD", "refs/heads/main")
@@ -79,44 +61,101 @@ def git(*arguments: str) -> bool:
         return False
 
 
-def call(key: str) -> str:
+def mint() -> tuple[str, str]:
+    """Return a new key and the settings that let it in; the generated code itself makes them."""
+    command = [sys.executable, "-I", str(KEYS), "new", "developer", "--scope", "admin", "--json"]
+    minted = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    lines = [
+        "# Settings for development on this machine; never commit this file.",
+        "FASTAPI_ENV=development",
+        f"API_KEYS='{json.dumps([minted['entry']])}'",
+    ]
+    return str(minted["key"]), "\n".join(lines) + "\n"
+
+
+@contextmanager
+def private_file(path: Path, text: str) -> Iterator[None]:
+    """Create a file that from its first moment on only its owner can read.
+
+    It is removed again when it cannot be written whole, or when what comes with it fails.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        yield
+    except BaseException:
+        path.unlink()
+        raise
+
+
+def quote(text: str) -> str:
+    """Return a text as the shells of this system take it for one word."""
+    if os.name != "nt":
+        return shlex.quote(text)
+    return text if re.fullmatch(r"[\w.:/\\-]+", text) else f'"{text}"'
+
+
+def curl(key: str) -> str:
     """Return the command that asks the running service whose key this is."""
-    url = "http://127.0.0.1:8000/users/me"
+    url = f"{SERVICE}/users/me"
     location = ANSWERS["key_location"]
     if location == "cookie":
-        return f"curl --cookie {shlex.quote(ANSWERS['__cookie_name'] + '=' + key)} {url}"
+        return f"curl --cookie {quote(ANSWERS['__cookie_name'] + '=' + key)} {url}"
     if location == "query":
-        return f"curl {shlex.quote(url + '?' + ANSWERS['__query_name'] + '=' + key)}"
-    return f"curl --header {shlex.quote(ANSWERS['key_name'] + ': ' + key)} {url}"
+        return f"curl {quote(url + '?' + ANSWERS['__query_name'] + '=' + key)}"
+    return f"curl --header {quote(ANSWERS['key_name'] + ': ' + key)} {url}"
 
 
-def quote(path: Path) -> str:
-    """Return a path as the shell of this system wants it."""
-    return f'"{path}"' if os.name == "nt" else shlex.quote(str(path))
+def how_to_start() -> str:
+    """Return the commands that start the service."""
+    return f"Start the service:\n\n    cd {quote(str(Path.cwd()))}\n    make run\n"
+
+
+def how_to_call(key: str) -> str:
+    """Return what opens the running service: here, this once, a key is shown."""
+    # Where the key opens the whole app, a browser needs it for the docs too: the README tells how.
+    docs = f"\nOr open its docs: {SERVICE}/docs\n" if ANSWERS["protection"] == "endpoints" else ""
+    return f"""
+Then call it from another terminal. Your development key is shown here, this once;
+.env holds its digest only:
+
+    {curl(key)}
+{docs}"""
+
+
+def how_to_mint(reason: str) -> str:
+    """Return how to go on where no key was made."""
+    return f"""
+No key was made ({reason}). All else is there. Mint one, and put the
+entry that is printed into .env, as .env.example shows; then start the service with make run:
+
+    cd {quote(str(Path.cwd()))}
+    {quote(sys.executable)} {quote(str(KEYS))} new developer --scope admin
+"""
 
 
 def main() -> None:
     """Finish the project and say what to do next; the key is shown here and nowhere else."""
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
     if made_to_compare():
         return
-    existed = ENV_FILE.exists()
-    key = None
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: cleaning up
     try:
-        key = mint_key()
-    except (OSError, subprocess.CalledProcessError) as error:
-        print(f"\nNo key was made ({error}). Mint one in the project, it says what to do with it:")
-        print(f"\n    {MINT}")
-    init_git()
-    if existed:
-        print("\n.env was there already: it is untouched, and its keys stay valid.")
-    print(f"\nStart the service:\n\n    cd {quote(Path.cwd())}\n    make run")
-    if key:
-        print(
-            "\nThen call it from another terminal. Your development key is shown here, this once;"
-        )
-        print(f".env holds its digest only:\n\n    {call(key)}\n")
+        init_git()
+        if os.path.lexists(ENV_FILE):
+            print("\n.env was there already: it is untouched, and its keys stay valid.")
+            print(f"\n{how_to_start()}")
+            return
+        key, settings = mint()
+        with private_file(ENV_FILE, settings):
+            print(f"\n{how_to_start()}{how_to_call(key)}", flush=True)
+    # With a hook that fails, cookiecutter would remove the project.
+    except KeyboardInterrupt:
+        print(how_to_mint("interrupted"), file=sys.stderr)
+    except (OSError, subprocess.CalledProcessError, ValueError, KeyError) as error:
+        print(how_to_mint(str(error)), file=sys.stderr)
 
 
 if __name__ == "__main__":

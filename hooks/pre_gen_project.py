@@ -11,7 +11,7 @@ import os
 import re
 import sys
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,46 +24,63 @@ ANSWERS = json.loads(
 SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
 UNRESERVED = re.compile(r"[A-Za-z0-9._~-]+")  # RFC 3986, section 2.3
-URL = re.compile(r"https?://[A-Za-z0-9._~:/?#\[\]@!$&'*+,;=%-]+", re.IGNORECASE)  # RFC 3986
+# RFC 3986, without the quote that it allows.
+URL = re.compile(r"https?://([A-Za-z0-9._~:/?#\[\]@!$&()*+,;=-]|%[0-9a-f]{2})+", re.IGNORECASE)
 BROKEN_TEXT = {"Cc", "Cs", "Zl", "Zp"}  # control characters, surrogates, line and paragraph ends
 
-# Modules that a package of the same name would hide, beside those of the standard library.
-TAKEN_MODULES = set(
+# What the standard library has on some Python that runs services, if not on this one.
+STANDARD_LIBRARY = sys.stdlib_module_names | set(
     """
-    annotated_doc annotated_types anyio certifi click dotenv fastapi h11 hatchling httpcore
-    httptools httpx idna iniconfig mypy opentelemetry packaging pip pluggy pydantic pydantic_core
-    pydantic_settings pytest ruff setuptools sniffio src starlette test tests typing_extensions
-    typing_inspection uv uvicorn uvloop watchfiles websockets yaml
+    aifc annotationlib asynchat asyncore audioop cgi cgitb chunk compression crypt distutils imghdr
+    imp lib2to3 mailcap msilib nis nntplib ossaudiodev pipes smtpd sndhdr spwd sunau telnetlib
+    tomllib uu xdrlib
     """.split()
 )
+# What a service is made of and worked on with, under the names of modules and of distributions.
+DEPENDENCIES = set(
+    """
+    annotated_doc annotated_types anyio ast_serialize certifi click colorama dotenv fastapi h11
+    hatchling httpcore httptools httpx idna iniconfig librt mypy mypy_extensions mypyc
+    opentelemetry opentelemetry_api packaging pathspec pip pluggy py pydantic pydantic_core
+    pydantic_settings pygments pytest python_dotenv pyyaml ruff setuptools sniffio starlette
+    typing_extensions typing_inspection uv uvicorn uvloop watchfiles websockets yaml
+    """.split()
+)
+# Folders that a service has already, and those that git, builds or linters leave out.
+TAKEN_FOLDERS = {"build", "dist", "node_modules", "src", "test", "tests"}
 TAKEN_ON_WINDOWS = re.compile(r"aux|con|nul|prn|(com|lpt)\d")
 
-# What HTTP, proxies and browsers fill in or forbid (RFC 9110; Fetch standard, section 2.2.2).
+# What HTTP, proxies, browsers and tracing fill in or forbid (RFC 9110; Fetch standard, "forbidden
+# request-header"; W3C Trace Context).
 TAKEN_HEADERS = set(
     """
-    age allow alt-svc authentication-info cache-control connection cookie cookie2 date dnt etag
-    expect expires forwarded from host if-match if-modified-since if-none-match if-range
-    if-unmodified-since keep-alive last-event-id last-modified link location max-forwards origin
-    pragma range referer retry-after server set-cookie set-cookie2 te trailer trailers
-    transfer-encoding upgrade user-agent vary via warning www-authenticate x-http-method-override
-    x-real-ip x-requested-with
+    age allow alt-svc authentication-info baggage cache-control connection cookie cookie2 date dnt
+    etag expect expires forwarded from host http2-settings if-match if-modified-since if-none-match
+    if-range if-unmodified-since keep-alive last-event-id last-modified link location max-forwards
+    origin pragma priority range referer retry-after save-data server set-cookie set-cookie2 te
+    traceparent tracestate trailer trailers transfer-encoding upgrade upgrade-insecure-requests
+    user-agent vary via warning www-authenticate x-http-method x-http-method-override
+    x-method-override x-real-ip x-requested-with
     """.split()
 )
 TAKEN_HEADER_PREFIXES = ("accept", "access-control-", "content-", "proxy-", "sec-", "x-forwarded-")
 
+# Browsers hold such cookies to rules, in any casing (RFC 6265bis, section 4.1.3). `Http-` is here
+# because the service puts `__Host-` in front of the name, and `__Host-Http-` is such a prefix too.
+COOKIE_PREFIX = re.compile(r"__host-|__secure-|__http-|http-", re.IGNORECASE)
 
-def check_text(text: str) -> Iterator[str]:
-    """Yield what is wrong with a text that people read."""
-    if not text.strip():
-        yield "must not be empty: say something such as Parcel Tracking"
+
+def check_line(text: str) -> Iterator[str]:
+    """Yield what is wrong with a text that people read, and that may be empty."""
     if any(unicodedata.category(character) in BROKEN_TEXT for character in text):
         yield "must be one line without control characters, such as Parcel Tracking"
 
 
-def check_description(text: str) -> Iterator[str]:
-    """Yield what is wrong with a text that may be empty."""
-    if text.strip():
-        yield from check_text(text)
+def check_text(text: str) -> Iterator[str]:
+    """Yield what is wrong with a text that people read, and that must not be empty."""
+    if not text.strip():
+        yield "must not be empty: say something such as Parcel Tracking"
+    yield from check_line(text)
 
 
 def check_slug(slug: str) -> Iterator[str]:
@@ -80,11 +97,13 @@ def check_slug(slug: str) -> Iterator[str]:
     if len(slug) > 63:
         yield "must have 63 characters at most, such as parcel-tracking"
     if keyword.iskeyword(package):
-        yield "must be no Python keyword: try " + slug + "-service"
-    if package in sys.stdlib_module_names or package in TAKEN_MODULES:
-        yield "must not hide the Python module of that name: try " + slug + "-service"
+        yield f"must be no Python keyword: try {slug}-service"
+    if package in STANDARD_LIBRARY or package in DEPENDENCIES:
+        yield f"must not hide the Python package of that name: try {slug}-service"
+    if package in TAKEN_FOLDERS:
+        yield f"must not be a folder that Python tools use or leave out: try {slug}-service"
     if TAKEN_ON_WINDOWS.fullmatch(slug):
-        yield "must not be a name that Windows reserves: try " + slug + "-service"
+        yield f"must not be a name that Windows reserves: try {slug}-service"
 
 
 def check_header(name: str) -> Iterator[str]:
@@ -100,16 +119,15 @@ def check_header(name: str) -> Iterator[str]:
 
 def check_cookie(name: str) -> Iterator[str]:
     """Yield what is wrong with the name of a cookie (RFC 6265, section 4.1.1; RFC 6265bis)."""
+    plain = name.removeprefix("__Host-")
     if not TOKEN.fullmatch(name):
         yield "must be a cookie name without spaces and separators, such as api_key"
-    elif name == "__Host-":
+    if name and not plain:
         yield "must have a name after __Host-, such as __Host-api_key"
-    elif re.match(r"__host-|__secure-|__http-", name, re.IGNORECASE) and not (
-        name.startswith("__Host-") and not name.lower().startswith("__host-http-")
-    ):
+    if COOKIE_PREFIX.match(plain):
         yield (
-            "must have no prefix but __Host-, which the service itself adds in production:"
-            " try api_key"
+            "must have no prefix to which browsers attach rules, except for one __Host-,"
+            " which the service adds by itself in production: try api_key"
         )
 
 
@@ -125,10 +143,25 @@ def check_fallback(name: str) -> Iterator[str]:
     derived = ANSWERS["__snake_name"]
     if TOKEN.fullmatch(name) and not UNRESERVED.fullmatch(derived):
         yield (
-            "must also give a cookie and a query parameter a name ("
-            + repr(derived)
-            + " is none): letters, digits and - . _ ~ only, such as X-API-Key"
+            f"must also give a cookie and a query parameter a name ({derived!r} is none):"
+            " letters, digits and - . _ ~ only, such as X-API-Key"
         )
+
+
+CHECK_KEY_NAME: dict[str, Callable[[str], Iterator[str]]] = {
+    "header": check_header,
+    "cookie": check_cookie,
+    "query": check_query_parameter,
+    "fallback": check_fallback,
+}
+
+
+def check_key_name(name: str) -> Iterator[str]:
+    """Yield what is wrong with the name under which a key is sent."""
+    if len(name) > 64:
+        yield "must have 64 characters at most, such as X-API-Key"
+    if ANSWERS["key_location"] in CHECK_KEY_NAME:
+        yield from CHECK_KEY_NAME[ANSWERS["key_location"]](name)
 
 
 def check_url(url: str) -> Iterator[str]:
@@ -138,36 +171,49 @@ def check_url(url: str) -> Iterator[str]:
         usable = URL.fullmatch(url) and parts.hostname and (parts.port or True)
     except ValueError:
         usable = False
-    if url and (not usable or parts.username or parts.password):
-        yield "must be an http or https URL, such as https://example.com/keys, or empty"
+    if url and (not usable or "@" in parts.netloc):
+        yield (
+            "must be an http or https URL without a password, spaces and quotes,"
+            " such as https://example.com/keys, or empty"
+        )
 
 
-def check_key_name(name: str) -> Iterator[str]:
-    """Yield what is wrong with the name under which a key is sent."""
-    if len(name) > 64:
-        yield "must have 64 characters at most, such as X-API-Key"
-    yield from CHECK_KEY_NAME[ANSWERS["key_location"]](name)
+def one_of(*choices: str) -> Callable[[str], Iterator[str]]:
+    """Return a check for a choice: of a replay file, cookiecutter itself checks none."""
+
+    def check_choice(choice: str) -> Iterator[str]:
+        if choice not in choices:
+            yield f"must be one of {', '.join(choices)}: try {choices[0]}"
+
+    return check_choice
 
 
-CHECK_KEY_NAME = {
-    "header": check_header,
-    "cookie": check_cookie,
-    "query": check_query_parameter,
-    "fallback": check_fallback,
-}
 CHECKS = {
     "project_name": check_text,
     "project_slug": check_slug,
-    "description": check_description,
+    "description": check_line,
     "author_name": check_text,
+    "key_location": one_of(*CHECK_KEY_NAME),
     "key_name": check_key_name,
     "key_docs_url": check_url,
+    "protection": one_of("whole_app", "endpoints"),
 }
 
 
-def remove_nested_folders(parts: tuple[str, ...]) -> None:
+def problems(variable: str) -> list[str]:
+    """Return what is wrong with an answer."""
+    answer = ANSWERS[variable]
+    if not isinstance(answer, str):  # yes, no and nothing at all in a YAML configuration file
+        return ['must be text: put it in quotes, such as "Parcel Tracking" or ""']
+    return list(CHECKS[variable](answer))
+
+
+def remove_nested_folders() -> None:
     """Remove all folders that a slug like a/b made: cookiecutter would remove the innermost."""
+    parts = Path(str(ANSWERS["project_slug"])).parts
     folder = Path.cwd()
+    if len(parts) < 2:
+        return
     os.chdir(folder.anchor)
     for _ in parts:
         with contextlib.suppress(OSError):  # something else is in it
@@ -177,24 +223,19 @@ def remove_nested_folders(parts: tuple[str, ...]) -> None:
 
 def main() -> None:
     """Stop the generation with a message on stderr when an answer breaks a rule."""
-    problems = [
-        f"  {variable} = {ANSWERS[variable]!r}\n      {problem}\n"
-        for variable, check in CHECKS.items()
-        for problem in check(ANSWERS[variable])
-    ]
-    if problems:
-        line = "=" * 72
-        answers = "answer" if len(problems) == 1 else "answers"
-        print(
-            f"\n{line}\nNothing was generated. Please change {len(problems)} {answers}:\n",
-            file=sys.stderr,
-        )
-        print("\n".join(problems), file=sys.stderr)
-        print(f"{line}\n", file=sys.stderr)
-        parts = Path(ANSWERS["project_slug"]).parts
-        if len(parts) > 1:
-            remove_nested_folders(parts)
-        sys.exit(1)
+    found = {variable: problems(variable) for variable in CHECKS}
+    refused = {variable: rules for variable, rules in found.items() if rules}
+    if not refused:
+        return
+    line = "=" * 72
+    answers = "1 answer" if len(refused) == 1 else f"{len(refused)} answers"
+    print(f"\n{line}\nNothing was generated. Please change {answers}:\n", file=sys.stderr)
+    for variable, rules in refused.items():
+        print(f"  {variable} = {ANSWERS[variable]!r}", file=sys.stderr)
+        print("".join(f"      {rule}\n" for rule in rules), file=sys.stderr)
+    print(f"{line}\n", file=sys.stderr)
+    remove_nested_folders()
+    sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -192,3 +192,17 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     else:  # the server may be a grandchild: of make, of uv, of its own reloader
         os.killpg(process.pid, signal.SIGTERM)
     process.wait(timeout=30)
+
+
+def find_python(version: str) -> str | None:
+    """Return an interpreter of this version when the machine has one."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    candidates = [str(python) for python in pyenv.glob(f"versions/{version}.*/bin/python")]
+    if on_path := shutil.which(f"python{version}"):
+        candidates.append(on_path)
+    tell = "import sys; print(f'{sys.version_info.major}.{sys.version_info.minor}')"
+    for candidate in candidates:
+        # What stands on the PATH may be a launcher of something that is not installed.
+        if run(candidate, "-c", tell, cwd=TEMPLATE).stdout.strip() == version:
+            return candidate
+    return None

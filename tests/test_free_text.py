@@ -19,6 +19,7 @@ TEXTS = [
     r"\n \u0041 \N{DASH} %s {0} {x}",
     "שלום עולם and 👩‍👩‍👧 and ﷽",
     "' # %}",
+    "Ада\N{RIGHT SINGLE QUOTATION MARK}s Сервис \N{EN DASH} naïve…",  # lookalikes
 ]
 INTERACTIVE = (
     TORTURE + "{{ braces }} {% tag %} {# comment #}"

@@ -1,13 +1,11 @@
 """Every combination of answers passes its own tests, on every Python that services support."""
 
-import os
 import re
-import shutil
 import sys
 from pathlib import Path
 
 import pytest
-from conftest import TEMPLATE, Bake, run, run_python
+from conftest import TEMPLATE, Bake, find_python, run, run_python
 
 SUITE = ["-m", "pytest", "-p", "no:cacheprovider", "--override-ini", "filterwarnings=error"]
 # Of the plugins in this environment, services declare one.
@@ -19,20 +17,6 @@ SUPPORTED = re.findall(
     r"Programming Language :: Python :: (3\.\d+)",
     (TEMPLATE / "{{cookiecutter.project_slug}}/pyproject.toml").read_text(encoding="utf-8"),
 )
-
-
-def find_python(version: str) -> str | None:
-    """Return an interpreter of this version when the machine has one."""
-    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
-    candidates = [str(python) for python in pyenv.glob(f"versions/{version}.*/bin/python")]
-    if on_path := shutil.which(f"python{version}"):
-        candidates.append(on_path)
-    tell = "import sys; print(f'{sys.version_info.major}.{sys.version_info.minor}')"
-    for candidate in candidates:
-        # What stands on the PATH may be a launcher of something that is not installed.
-        if run(candidate, "-c", tell, cwd=TEMPLATE).stdout.strip() == version:
-            return candidate
-    return None
 
 
 @pytest.fixture(scope="session", params=[f"Python {version}" for version in SUPPORTED])

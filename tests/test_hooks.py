@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import stat
 import subprocess
@@ -10,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import TEMPLATE, render, run, run_python
+from conftest import TEMPLATE, find_python, render, run, run_python
 
 KEY = re.compile(r"my_service_[0-9A-Za-z]{51}")
 
@@ -24,10 +25,31 @@ def generate(
     return run(*command, cwd=output, env={**os.environ, **(env or {})})
 
 
+def copy_of_the_template(folder: Path) -> Path:
+    """Return a copy of this template that a test may edit."""
+    for part in ("cookiecutter.json", "hooks", "templates", "{{cookiecutter.project_slug}}"):
+        copy = shutil.copy if (TEMPLATE / part).is_file() else shutil.copytree
+        folder.mkdir(exist_ok=True)
+        copy(TEMPLATE / part, folder / part)
+    return folder
+
+
 def without_git(folder: Path) -> dict[str, str]:
     """Return an environment whose PATH has no git."""
     folder.mkdir()
     return {"PATH": str(folder)}
+
+
+def with_git(folder: Path, script: str) -> dict[str, str]:
+    """Return an environment whose git is a shell script."""
+    folder.mkdir()
+    git = folder / "git"
+    git.write_text(f"#!/bin/sh\n{script}\n")
+    git.chmod(0o755)
+    return {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
+
+
+stand_in = pytest.mark.skipif(os.name == "nt", reason="the stand-in for git is a shell script")
 
 
 @pytest.fixture
@@ -37,7 +59,8 @@ def output(tmp_path: Path) -> Path:
 
 
 def test_the_env_file_holds_the_digest_of_the_key_that_is_shown_once(output: Path) -> None:
-    [key] = KEY.findall(generate(output).stdout)
+    finished = generate(output)
+    [key] = KEY.findall(finished.stdout + finished.stderr)
     project = output / "my-service"
     minted = run_python("src/my_service/keys.py", "digest", cwd=project)
     assert minted.returncode == 2  # nothing on stdin
@@ -55,6 +78,33 @@ def test_the_env_file_holds_the_digest_of_the_key_that_is_shown_once(output: Pat
 def test_only_the_owner_can_read_the_env_file(output: Path) -> None:
     generate(output)
     assert stat.S_IMODE((output / "my-service/.env").stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    ("location", "name", "sent"),
+    [
+        ("header", "X'$HOME`", ["--header", "X'$HOME`: KEY", "URL"]),
+        ("cookie", "__Host-a'$b", ["--cookie", "a'$b=KEY", "URL"]),
+        ("query", "api_key", ["URL?api_key=KEY"]),
+        ("fallback", "X-Parcel-Key", ["--header", "X-Parcel-Key: KEY", "URL"]),
+    ],
+)
+@pytest.mark.skipif(os.name == "nt", reason="shells of Windows quote in their own way")
+def test_the_printed_call_puts_the_key_where_the_service_looks(
+    output: Path, location: str, name: str, sent: list[str]
+) -> None:
+    finished = generate(output, f"key_location={location}", f"key_name={name}")
+    [curl] = re.findall(r"^    curl (.*)$", finished.stdout, re.MULTILINE)
+    url = "http://127.0.0.1:8000/users/me"
+    assert shlex.split(KEY.sub("KEY", curl).replace(url, "URL")) == sent
+
+
+@pytest.mark.parametrize(("protection", "told"), [("whole_app", False), ("endpoints", True)])
+def test_the_docs_are_told_of_where_a_browser_can_open_them(
+    output: Path, protection: str, told: bool
+) -> None:
+    finished = generate(output, f"protection={protection}")
+    assert ("http://127.0.0.1:8000/docs" in finished.stdout) == told
 
 
 def test_key_and_digest_are_left_nowhere_else(
@@ -127,6 +177,24 @@ def test_inside_another_work_tree_git_is_left_alone(output: Path) -> None:
     assert not (output / "my-service/.git").exists()
 
 
+def test_inside_a_work_tree_of_somebody_else_git_is_left_alone(output: Path) -> None:
+    output.mkdir()
+    run("git", "init", "--quiet", cwd=output)
+    # With this, git refuses to work in any repository, as if another user had made it.
+    assert KEY.search(generate(output, env={"GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"}).stdout)
+    assert not (output / "my-service/.git").exists()
+
+
+def test_the_repository_that_the_environment_names_is_left_alone(
+    output: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    run("git", "init", "--quiet", other, cwd=tmp_path)
+    run("git", "symbolic-ref", "HEAD", "refs/heads/other", cwd=other)
+    assert KEY.search(generate(output, env={"GIT_DIR": str(other / ".git")}).stdout)
+    assert (other / ".git/HEAD").read_text().strip() == "ref: refs/heads/other"
+
+
 def test_git_may_be_missing(output: Path, tmp_path: Path) -> None:
     finished = generate(output, env=without_git(tmp_path / "empty"))
     assert finished.returncode == 0, finished.stderr
@@ -134,14 +202,20 @@ def test_git_may_be_missing(output: Path, tmp_path: Path) -> None:
     assert not (output / "my-service/.git").exists()
 
 
-@pytest.mark.skipif(os.name == "nt", reason="the stand-in for git is a shell script")
+@stand_in
 def test_git_may_fail(output: Path, tmp_path: Path) -> None:
-    broken = tmp_path / "git"
-    broken.write_text("#!/bin/sh\nexit 128\n")
-    broken.chmod(0o755)
-    finished = generate(output, env={"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"})
+    finished = generate(output, env=with_git(tmp_path / "bin", "exit 128"))
     assert finished.returncode == 0, finished.stderr
     assert KEY.search(finished.stdout)
+
+
+@stand_in
+def test_git_may_be_too_old_to_name_the_first_branch(output: Path, tmp_path: Path) -> None:
+    old = f'case "$*" in *-b*) exit 129 ;; esac; exec {shutil.which("git")} "$@"'
+    other = {"GIT_CONFIG_KEY_0": "init.defaultBranch", "GIT_CONFIG_VALUE_0": "other"}
+    generate(output, env={**with_git(tmp_path / "bin", old), **other, "GIT_CONFIG_COUNT": "1"})
+    head = (output / "my-service/.git/HEAD").read_text()
+    assert head.strip() == "ref: refs/heads/main"
 
 
 def test_git_needs_no_identity(output: Path, tmp_path: Path) -> None:
@@ -151,15 +225,37 @@ def test_git_needs_no_identity(output: Path, tmp_path: Path) -> None:
     assert (output / "my-service/.git").is_dir()
 
 
+@pytest.mark.parametrize("broken", ["raise SystemExit('no')", "print('no JSON')", "print('{}')"])
+@pytest.mark.skipif(os.name == "nt", reason="the printed commands are run by a POSIX shell")
 def test_when_no_key_can_be_minted_the_project_stays_and_the_way_on_is_told(
-    tmp_path: Path, output: Path
+    tmp_path: Path, output: Path, broken: str
 ) -> None:
-    template = tmp_path / "template"
-    shutil.copytree(TEMPLATE, template, ignore=shutil.ignore_patterns(".*", "build", "tests"))
+    template = copy_of_the_template(tmp_path / "template")
     [keys] = template.glob("*/src/*/keys.py")
-    keys.write_text("raise SystemExit('no')")
+    keys.write_text(broken)
     output.mkdir()
     finished = run_python("-m", "cookiecutter", "--no-input", template, cwd=output)
     assert finished.returncode == 0, finished.stderr
-    assert "python3 src/my_service/keys.py new developer" in finished.stdout
+    assert "No key was made" in finished.stderr
     assert not (output / "my-service/.env").exists()
+
+    generate(output, "--accept-hooks=no", "--overwrite-if-exists")  # repairs keys.py
+    commands = re.findall(r"^    (.+)$", finished.stderr, re.MULTILINE)
+    assert KEY.search(run("sh", "-c", " && ".join(commands), cwd=tmp_path).stdout)
+
+
+def test_hooks_run_on_the_oldest_python_that_cookiecutter_runs_on(tmp_path: Path) -> None:
+    if not (python := find_python("3.10")):
+        pytest.skip("Python 3.10 is not on this machine")
+    project = render(tmp_path, hooks=False)
+    answers = {"project_name": "My Service", "project_slug": "my-service", "description": ""}
+    answers |= {"author_name": "Ada", "key_location": "header", "key_name": "X-API-Key"}
+    answers |= {"key_docs_url": "", "protection": "whole_app", "__package": "my_service"}
+    for hook in ("pre_gen_project.py", "post_gen_project.py"):
+        source = (TEMPLATE / "hooks" / hook).read_text(encoding="utf-8")
+        script = tmp_path / hook
+        script.write_text(source.replace("{{ cookiecutter | tojson }}", json.dumps(answers)))
+        finished = run(python, script, cwd=project)
+        assert finished.returncode == 0, finished.stderr
+    assert KEY.search(finished.stdout)
+    assert (project / ".env").exists()

@@ -2,12 +2,30 @@
 
 import os
 import re
+import signal
+import subprocess
 import sys
-from pathlib import Path, PureWindowsPath
+import time
+from pathlib import Path
 
 import pytest
 from conftest import TEMPLATE, run, run_python
-from test_hooks import KEY, generate
+from test_hooks import KEY, copy_of_the_template, generate
+
+
+def last_hook() -> str:
+    """Return the code of the hook that runs last, which does nothing yet."""
+    source = (TEMPLATE / "hooks/post_gen_project.py").read_text(encoding="utf-8")
+    code, _, _ = source.partition("\nif __name__")
+    return code.replace("{{ cookiecutter | tojson }}", '{"__package": "parcel"}')
+
+
+def wait_for(file: Path) -> None:
+    """Wait until a file is there."""
+    deadline = time.monotonic() + 30
+    while not file.exists():
+        assert time.monotonic() < deadline, file
+        time.sleep(0.02)
 
 
 def test_an_existing_folder_is_refused_and_untouched(tmp_path: Path) -> None:
@@ -61,12 +79,20 @@ def test_the_printed_commands_work_in_any_folder(tmp_path: Path, name: str) -> N
     assert "pyproject.toml" in shown.stdout
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locales")
 @pytest.mark.parametrize(
     "change",
     [{"LC_ALL": "C"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}],
 )
 def test_any_locale_will_do(tmp_path: Path, change: dict[str, str]) -> None:
-    finished = generate(tmp_path / "folder", "author_name=Ada", env=change)
+    finished = generate(tmp_path / "mit ümlaut 漢字", "author_name=Ada", env=change)
+    assert finished.returncode == 0, finished.stderr
+    assert KEY.search(finished.stdout)
+    assert f"cd '{tmp_path}/mit ümlaut 漢字/my-service'" in finished.stdout
+
+
+def test_a_console_that_cannot_show_the_folder_shows_the_key(tmp_path: Path) -> None:
+    finished = generate(tmp_path / "漢字", env={"PYTHONIOENCODING": "cp1252"})
     assert finished.returncode == 0, finished.stderr
     assert KEY.search(finished.stdout)
 
@@ -79,40 +105,70 @@ def test_a_home_is_not_needed(tmp_path: Path) -> None:
     assert KEY.search(finished.stdout)
 
 
-def test_an_interrupted_hook_leaves_no_half_written_env_file(tmp_path: Path) -> None:
-    generate(tmp_path)
-    project = tmp_path / "my-service"
-    (project / ".env").unlink()
-    source = (TEMPLATE / "hooks/post_gen_project.py").read_text(encoding="utf-8")
-    hook = source.replace("{{ cookiecutter | tojson }}", '{"__package": "x"}').partition(
-        "\nif __name__"
-    )[0]
-    interrupted = hook + (
-        "\ndef interrupt(*_, **__):\n    raise KeyboardInterrupt\n"
-        "os.fdopen = interrupt\n"
-        "write_private(ENV_FILE, 'half')\n"
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_when_minting_is_interrupted_the_way_on_is_told(
+    tmp_path: Path, sent: signal.Signals
+) -> None:
+    template = copy_of_the_template(tmp_path / "template")
+    [keys] = template.glob("*/src/*/keys.py")
+    started = tmp_path / "started"
+    keys.write_text(f"import pathlib, time; pathlib.Path({str(started)!r}).touch(); time.sleep(60)")
+    output = tmp_path / "output"
+    output.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cookiecutter", "--no-input", str(template)],
+        cwd=output,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        start_new_session=True,
     )
-    finished = run_python("-c", interrupted, cwd=project)
+    wait_for(started)
+    os.killpg(process.pid, sent)  # as a terminal does
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode != 0
+    assert "No key was made (interrupted)" in said
+    assert "Traceback" not in said
+    assert not (output / "my-service/.env").exists()
+
+    again = generate(output, "--overwrite-if-exists")
+    assert again.returncode == 0, again.stderr
+    assert KEY.search(again.stdout)
+
+
+@pytest.mark.parametrize(
+    "interrupted",
+    [
+        "os.fdopen = interrupt\nwith private_file(ENV_FILE, 'half'): pass",
+        "with private_file(ENV_FILE, 'whole'): interrupt()",
+    ],
+    ids=["while it is written", "before its key is shown"],
+)
+def test_no_env_file_is_left_when_the_hook_is_interrupted(tmp_path: Path, interrupted: str) -> None:
+    code = "\ndef interrupt(*_, **__): raise KeyboardInterrupt\n" + interrupted
+    finished = run_python("-c", last_hook() + code, cwd=tmp_path)
     assert "KeyboardInterrupt" in finished.stderr
-    assert not (project / ".env").exists()
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_every_path_of_the_template_is_legal_on_windows() -> None:
-    listed = run("git", "ls-files", "-z", cwd=TEMPLATE).stdout.split("\0")
-    for path in filter(None, listed):
-        assert not re.search(r'[<>:"|?*\\\x00-\x1f]', path), path
-        for part in PureWindowsPath(path).parts:
-            assert not part.endswith((".", " ")), path
-            assert not re.fullmatch(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", part.lower()), path
+@pytest.mark.parametrize(
+    ("text", "quoted"),
+    [
+        (r"C:\Projects\my-service", r"C:\Projects\my-service"),
+        (r"C:\My Projects\my-service", r'"C:\My Projects\my-service"'),
+        ("X-API-Key: parcel_0", '"X-API-Key: parcel_0"'),
+        ("http://127.0.0.1:8000/?a=b", '"http://127.0.0.1:8000/?a=b"'),
+    ],
+)
+def test_on_windows_commands_are_quoted_for_its_shells(text: str, quoted: str) -> None:
+    show = f"\nos.name = 'nt'\nprint(quote({text!r}))"
+    shown = run_python("-c", last_hook() + show, cwd=TEMPLATE)
+    assert shown.stdout.strip() == quoted, shown.stderr
 
 
-def test_on_windows_the_printed_folder_is_quoted_for_its_shells() -> None:
-    source = (TEMPLATE / "hooks/post_gen_project.py").read_text(encoding="utf-8")
-    hook = source.replace("{{ cookiecutter | tojson }}", '{"__package": "parcel"}')
-    show = (
-        "\nfrom pathlib import PureWindowsPath"
-        "\nos.name = 'nt'"
-        "\nprint(quote(PureWindowsPath('C:/My Projects/parcel')))"
-    )
-    shown = run_python("-c", hook.partition("\nif __name__")[0] + show, cwd=TEMPLATE)
-    assert shown.stdout.strip() == '"C:\\My Projects\\parcel"', shown.stderr
+def test_hooks_call_nothing_that_windows_lacks(tmp_path: Path) -> None:
+    # The types of the standard library know what each system and each Python has.
+    target = ("--platform", "win32", "--python-version", "3.10", "--cache-dir", str(tmp_path))
+    finished = run_python("-m", "mypy", "--strict", *target, "hooks", cwd=TEMPLATE)
+    assert finished.returncode == 0, finished.stdout
