@@ -14,6 +14,10 @@ PUBLIC = {
 {% endif %}
     ("GET", "/health/live"),
     ("GET", "/health/ready"),
+{% if cookiecutter.__cookie %}
+    ("GET", "/sign-in"),
+    ("POST", "/sign-out"),
+{% endif %}
 }
 
 

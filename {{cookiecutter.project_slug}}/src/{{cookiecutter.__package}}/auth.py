@@ -28,11 +28,23 @@ from . import keys
 from .cross_site import is_cross_site
 {% endif %}
 from .locations import Location
-from .settings import KeyEntry, Settings
+from .settings import Settings
 {% if cookiecutter.protection == "whole_app" %}
 
 # What answers without a key, by method and exact path; everything else is closed.
+{% if cookiecutter.__cookie %}
+PUBLIC_OPERATIONS = frozenset(
+    {
+        ("GET", "/health/live"),
+        ("GET", "/health/ready"),
+        ("GET", "/sign-in"),
+        ("POST", "/sign-in"),
+        ("POST", "/sign-out"),
+    }
+)
+{% else %}
 PUBLIC_OPERATIONS = frozenset({("GET", "/health/live"), ("GET", "/health/ready")})
+{% endif %}
 {% endif %}
 
 
@@ -70,23 +82,26 @@ class Authenticator:
                 break
         else:
             raise unauthenticated()
-        entry = self._find(sent)
+        consumer = self.identify(sent, location.name)
         {% if cookiecutter.__cookie %}
         if location.name == "cookie" and is_cross_site(scope, self._trusted_origins):
             raise HTTPException(403, "A cookie key is not accepted from another site")
         {% endif %}
-        consumer = Consumer(entry.consumer, entry.scopes, location.name)
         scope["consumer"] = consumer
         return consumer
 
-    def _find(self, sent: list[str]) -> KeyEntry:
-        # Whatever is wrong with a key, the answer is the same: it tells an attacker nothing.
+    def identify(self, sent: list[str], location: str) -> Consumer:
+        """Return who holds the one key that was sent in this place.
+
+        Raises:
+            HTTPException: 401, the same whatever is wrong: it tells an attacker nothing.
+        """
         if len(sent) != 1 or not keys.is_well_formed(sent[0]):
             raise unauthenticated()
         entry = self._entries.get(keys.digest(sent[0]))
         if entry is None or (entry.expires and entry.expires < datetime.now(UTC).date()):
             raise unauthenticated()
-        return entry
+        return Consumer(entry.consumer, entry.scopes, location)
 
 
 def unauthenticated() -> HTTPException:

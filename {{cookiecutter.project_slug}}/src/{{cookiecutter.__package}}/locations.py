@@ -58,7 +58,7 @@ def locations() -> tuple[Location, ...]:
     name = cookie_name(settings)
     cookie = Location(
         "cookie",
-        partial(_read_cookie, name),
+        partial(read_cookie, name),
         APIKeyCookie(name=name, description=_DESCRIPTION),
     )
     {% endif %}
@@ -85,7 +85,8 @@ def cookie_name(settings: Settings) -> str:
     return f"__Host-{COOKIE}" if settings.cookie_secure else COOKIE
 
 
-def _read_cookie(name: str, scope: Scope) -> list[str]:
+def read_cookie(name: str, scope: Scope) -> list[str]:
+    """Return the value of each cookie with this name."""
     # Of a cookie that comes twice, `request.cookies` knows the last one only.
     lines = [line.decode("latin-1") for header, line in scope["headers"] if header == b"cookie"]
     pairs = [pair.strip(" \t").partition("=") for line in lines for pair in line.split(";")]

@@ -9,6 +9,9 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware import Middleware
 from fastapi.middleware.cors import CORSMiddleware
+{% if cookiecutter.__query %}
+from starlette.datastructures import MutableHeaders
+{% endif %}
 {% if cookiecutter.protection == "endpoints" %}
 from starlette.exceptions import HTTPException
 {% endif %}
@@ -31,7 +34,11 @@ from .locations import Location, locations
 {% endif %}
 from .logs import configure_logging, current_scope, keep_keys_out_of_url
 from .openapi import complete
+{% if cookiecutter.__cookie %}
+from .routes import about, admin, health, sign_in, users
+{% else %}
 from .routes import about, admin, health, users
+{% endif %}
 from .settings import Settings, load_settings
 from .sizes import SizeLimits
 
@@ -87,6 +94,10 @@ def create_app(settings: Settings) -> FastAPI:
         {% endif %}
         middleware=_middleware(settings, Authenticator(places, settings)),
     )
+    {% if cookiecutter.__cookie %}
+    app.state.settings = settings
+    app.include_router(sign_in.router)
+    {% endif %}
     app.include_router(health.router)
     app.include_router(about.router)
     app.include_router(users.router)
@@ -136,8 +147,8 @@ def _without_referrer(send: Send) -> Send:
 
     async def send_with_policy(message: Message) -> None:
         if message["type"].endswith("http.response.start"):
-            policy = (b"referrer-policy", b"no-referrer")
-            message["headers"] = [*message.get("headers", []), policy]
+            message.setdefault("headers", [])
+            MutableHeaders(scope=message).setdefault("Referrer-Policy", "no-referrer")
         await send(message)
 
     return send_with_policy
