@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test mutants check format requirements clean
+.PHONY: help demo test mutants pictures check format requirements clean
 UV := uv
 
 # Windows keeps the programs of an environment elsewhere.
@@ -27,6 +27,12 @@ endif
 	$(UV) pip install --quiet --compile-bytecode --python .venv --requirement requirements.txt
 	touch $@
 
+# For the browser tests; without npm they are skipped and say so.
+BROWSER := $(if $(shell command -v npm 2>/dev/null),tests/browser/node_modules/ready)
+tests/browser/node_modules/ready: tests/browser/package.json
+	npm install --prefix tests/browser --silent --no-package-lock --no-audit --no-fund --ignore-scripts
+	touch $@
+
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' Makefile
 
@@ -35,11 +41,14 @@ demo: .venv/ready  ## generate a service with the default answers and run it; PO
 	$(BIN)/cookiecutter --default-config --no-input --output-dir build/demo .
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C build/demo/my-service run
 
-test: .venv/ready  ## prove every combination; ONLY=cookie-endpoints for those that match
+test: .venv/ready $(BROWSER)  ## prove every combination; ONLY=cookie-endpoints for those that match
 	$(BIN)/pytest --numprocesses=auto --dist=worksteal $(if $(ONLY),-k '$(ONLY)')
 
 mutants: .venv/ready  ## change generated code bit by bit: does its suite notice? (half an hour)
 	cd tests && ../$(BIN)/python mutants.py
+
+pictures: .venv/ready $(BROWSER)  ## take the pictures of the README anew, with Chromium
+	cd tests && ../$(BIN)/python pictures.py
 
 check: .venv/ready  ## lint, check the format and the types
 	$(BIN)/ruff check hooks tests
@@ -56,4 +65,4 @@ requirements:  ## write requirements.txt anew, with the newest versions
 		--output-file requirements.txt
 
 clean:  ## remove environments, caches and what the demo generated
-	rm -rf .uv .venv .mypy_cache .pytest_cache .ruff_cache build
+	rm -rf .uv .venv .mypy_cache .pytest_cache .ruff_cache build tests/browser/node_modules

@@ -115,13 +115,17 @@ def how_to_start() -> str:
 def how_to_call(key: str) -> str:
     """Return what opens the running service: here, this once, a key is shown."""
     # Where the key opens the whole app, a browser needs it for the docs too: the README tells how.
-    docs = f"\nOr open its docs: {SERVICE}/docs\n" if ANSWERS["protection"] == "endpoints" else ""
+    browser = ""
+    if ANSWERS["__cookie"]:
+        browser = f"\nOr sign in with a browser: {SERVICE}/sign-in\n"
+    elif ANSWERS["protection"] == "endpoints":
+        browser = f"\nOr open its docs: {SERVICE}/docs\n"
     return f"""
 Then call it from another terminal. Your development key is shown here, this once;
 .env holds its digest only:
 
     {curl(key)}
-{docs}"""
+{browser}"""
 
 
 def how_to_mint(reason: str) -> str:

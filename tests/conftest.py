@@ -19,6 +19,8 @@ import pytest
 from combinations import choices, core, cover, name
 from cookiecutter.main import cookiecutter
 
+pytest_plugins = ["browsing"]
+
 TEMPLATE = Path(__file__).parents[1]
 CHOICES = choices(TEMPLATE)
 COMBINATIONS = cover(CHOICES)

@@ -36,6 +36,7 @@ class Live:
     log: Path
     keys: dict[str, str]
     digests: dict[str, str]
+    environment: str
 
     @property
     def whole_app(self) -> bool:
@@ -138,6 +139,7 @@ def attacked(
         "PYTHONDONTWRITEBYTECODE": "1",
         "API_KEYS": json.dumps(entries),
         "DOCS_ENABLED": "true",
+        "FASTAPI_ENV": "production",
         "STATIC_FILES": str(folder),
         **settings,
     }
@@ -145,4 +147,4 @@ def attacked(
     command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), *options]
     app_dir = ["--app-dir", str(Path(__file__).parent)]
     with serving(*command, *app_dir, port=port, cwd=folder, env=environment) as log:
-        yield Live(answers, port, log, keys, digests)
+        yield Live(answers, port, log, keys, digests, environment["FASTAPI_ENV"])

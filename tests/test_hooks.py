@@ -99,12 +99,20 @@ def test_the_printed_call_puts_the_key_where_the_service_looks(
     assert shlex.split(KEY.sub("KEY", curl).replace(url, "URL")) == sent
 
 
-@pytest.mark.parametrize(("protection", "told"), [("whole_app", False), ("endpoints", True)])
-def test_the_docs_are_told_of_where_a_browser_can_open_them(
-    output: Path, protection: str, told: bool
+@pytest.mark.parametrize(
+    ("location", "protection", "told"),
+    [
+        ("header", "whole_app", []),
+        ("header", "endpoints", ["docs"]),
+        ("cookie", "whole_app", ["sign-in"]),
+        ("fallback", "endpoints", ["sign-in"]),
+    ],
+)
+def test_what_a_browser_can_open_is_told_of(
+    output: Path, location: str, protection: str, told: list[str]
 ) -> None:
-    finished = generate(output, f"protection={protection}")
-    assert ("http://127.0.0.1:8000/docs" in finished.stdout) == told
+    finished = generate(output, f"key_location={location}", f"protection={protection}")
+    assert re.findall(r"http://127.0.0.1:8000/(docs|sign-in)", finished.stdout) == told
 
 
 def test_key_and_digest_are_left_nowhere_else(
@@ -250,7 +258,8 @@ def test_hooks_run_on_the_oldest_python_that_cookiecutter_runs_on(tmp_path: Path
     project = render(tmp_path, hooks=False)
     answers = {"project_name": "My Service", "project_slug": "my-service", "description": ""}
     answers |= {"author_name": "Ada", "key_location": "header", "key_name": "X-API-Key"}
-    answers |= {"key_docs_url": "", "protection": "whole_app", "__package": "my_service"}
+    answers |= {"key_docs_url": "", "protection": "whole_app"}
+    answers |= {"__package": "my_service", "__cookie": ""}
     for hook in ("pre_gen_project.py", "post_gen_project.py"):
         source = (TEMPLATE / "hooks" / hook).read_text(encoding="utf-8")
         script = tmp_path / hook

@@ -1,6 +1,7 @@
 """The OpenAPI document says who needs a key, where it goes, and how a request is refused."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -58,10 +59,13 @@ def test_each_location_is_a_scheme_of_its_own(document: dict[str, Any]) -> None:
     schemes = document["components"]["securitySchemes"]
     assert {name: (scheme["in"], scheme["name"]) for name, scheme in schemes.items()} == SCHEMES
     {% if cookiecutter.key_docs_url %}
-    link = "[Generate a token](<{{ cookiecutter.key_docs_url }}>)"
-    assert all(scheme["description"] == link for scheme in schemes.values())
+    about = "[Generate a token](<{{ cookiecutter.key_docs_url }}>)"
     {% else %}
-    assert all(scheme["description"] == "An API key of this service" for scheme in schemes.values())
+    about = "An API key of this service"
+    {% endif %}
+    assert all(scheme["description"].startswith(about) for scheme in schemes.values())
+    {% if cookiecutter.__cookie %}
+    assert "(sign-in)" in schemes["APIKeyCookie"]["description"]
     {% endif %}
 
 
@@ -138,3 +142,13 @@ async def test_the_docs_page_remembers_a_key_in_development_only(
     {% endif %}
     page = await ask(app, "/docs", **to_asgi(with_key(WEB_KEY)))
     assert f'"persistAuthorization": {json.dumps(kept)}' in page.messages[1]["body"].decode()
+
+
+@pytest.mark.anyio
+async def test_the_docs_page_asks_no_other_site_but_the_cdn(with_key: WithKey) -> None:
+    app = make_app(docs_enabled=True)
+    app.title = "R&D <b>"
+    page = (await ask(app, "/docs", **to_asgi(with_key(WEB_KEY)))).messages[1]["body"].decode()
+    assert set(re.findall(r"https?://[^/\"']+", page)) == {"https://cdn.jsdelivr.net"}
+    assert "url: 'openapi.json'" in page
+    assert "<title>R&amp;D &lt;b&gt;</title>" in page

@@ -59,7 +59,7 @@ def locations() -> tuple[Location, ...]:
     cookie = Location(
         "cookie",
         partial(read_cookie, name),
-        APIKeyCookie(name=name, description=_DESCRIPTION),
+        APIKeyCookie(name=name, description=f"{_DESCRIPTION} · [Sign in](sign-in)"),
     )
     {% endif %}
     {% if cookiecutter.__header %}

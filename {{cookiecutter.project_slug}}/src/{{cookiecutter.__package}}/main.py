@@ -35,9 +35,9 @@ from .locations import Location, locations
 from .logs import configure_logging, current_scope, keep_keys_out_of_url
 from .openapi import complete
 {% if cookiecutter.__cookie %}
-from .routes import about, admin, health, sign_in, users
+from .routes import about, admin, docs, health, sign_in, users
 {% else %}
-from .routes import about, admin, health, users
+from .routes import about, admin, docs, health, users
 {% endif %}
 from .settings import Settings, load_settings
 from .sizes import SizeLimits
@@ -81,8 +81,8 @@ def create_app(settings: Settings) -> FastAPI:
         version=__version__,
         telemetry={"logs": False},  # they hold exceptions as raised, with whatever key is in them
         openapi_url="/openapi.json" if settings.docs_enabled else None,
+        docs_url=None,  # `routes/docs.py` has the page
         redoc_url=None,
-        swagger_ui_oauth2_redirect_url=None,
         swagger_ui_parameters={"persistAuthorization": settings.development},
         {% if cookiecutter.protection == "endpoints" %}
         exception_handlers={
@@ -94,6 +94,8 @@ def create_app(settings: Settings) -> FastAPI:
         {% endif %}
         middleware=_middleware(settings, Authenticator(places, settings)),
     )
+    if settings.docs_enabled:
+        app.include_router(docs.router)
     {% if cookiecutter.__cookie %}
     app.state.settings = settings
     app.include_router(sign_in.router)

@@ -1,0 +1,108 @@
+"""The docs page: what it says about keys, and that trying an operation out works."""
+
+import json
+
+import pytest
+from browsing import DOCS_URL, Site, each_location
+from live import NAMES
+from playwright.sync_api import Locator, Page, expect
+
+SCHEMES = {"cookie": "APIKeyCookie", "header": "APIKeyHeader", "query": "APIKeyQuery"}
+
+
+def open_dialog(page: Page) -> Locator:
+    """Open the dialog behind the Authorize button."""
+    page.locator(".auth-wrapper .authorize").click()
+    return page.locator(".dialog-ux .modal-ux")
+
+
+def form_of(dialog: Locator, location: str) -> Locator:
+    """Return the part of the dialog for the keys of one location."""
+    return dialog.locator(".auth-container").filter(has_text=SCHEMES[location])
+
+
+def authorize(page: Page, location: str, key: str) -> None:
+    """Give the dialog a key and close it."""
+    dialog = open_dialog(page)
+    form = form_of(dialog, location)
+    form.locator("input").fill(key)
+    form.locator("button.authorize").click()
+    dialog.locator(".close-modal").click()
+
+
+def log_out(page: Page, location: str) -> None:
+    """Have the dialog forget the key and close it."""
+    dialog = open_dialog(page)
+    form_of(dialog, location).get_by_role("button", name="Remove authorization").click()
+    dialog.locator(".close-modal").click()
+
+
+def try_out(page: Page, path: str = "/users/me") -> tuple[int, str]:
+    """Open an operation, execute it, and return the status and the body that the page shows."""
+    operation = page.locator(".opblock", has=page.locator(f"[data-path='{path}']"))
+    if "is-open" not in (operation.get_attribute("class") or ""):
+        operation.locator(".opblock-summary-control").click()
+        operation.get_by_role("button", name="Try it out").click()
+    with page.expect_response(lambda response: response.url.split("?")[0].endswith(path)):
+        operation.get_by_role("button", name="Execute").click()
+    shown = operation.locator(".live-responses-table .response").first
+    status = shown.locator(".response-col_status")
+    expect(status).not_to_be_empty()
+    # The page keeps the former answer until it shows the new one.
+    page.wait_for_timeout(300)
+    return int(status.inner_text().split()[0]), shown.locator("pre").first.inner_text()
+
+
+def test_the_dialog_says_where_a_key_goes_and_where_to_get_one(site: Site) -> None:
+    dialog = open_dialog(site.open_docs())
+    expect(dialog.locator(".auth-container")).to_have_count(len(site.live.locations))
+    for location in site.live.locations:
+        form = form_of(dialog, location)
+        parameter = site.cookie_name if location == "cookie" else NAMES[location]
+        expect(form).to_contain_text(f"Name: {parameter}")
+        expect(form).to_contain_text(f"In: {location}")
+        link = form.get_by_role("link", name="Generate a token")
+        assert link.get_attribute("href") == DOCS_URL
+
+
+@each_location("cookie", "header", "query")
+def test_an_authorized_page_can_try_out_what_a_key_opens(site: Site, location: str) -> None:
+    if location == "cookie" and site.production:
+        pytest.skip("a script cannot set this cookie: `test_sign_in.py` gets it")
+    page = site.open_docs()
+    assert try_out(page)[0] == 401
+    authorize(page, location, site.live.keys["admin"])
+    status, body = try_out(page)
+    assert (status, json.loads(body)["consumer"]) == (200, "admin")
+    log_out(page, location)
+    assert try_out(page)[0] == 401
+
+
+def test_only_what_needs_a_key_shows_a_lock(site: Site) -> None:
+    page = site.open_docs()
+    locked = {
+        operation.locator("[data-path]").get_attribute("data-path")
+        for operation in page.locator(".opblock").all()
+        if operation.locator(".authorization__btn").count()
+    }
+    needs_key = {"/users/me", "/admin/password_reset"}
+    assert locked == (needs_key | {"/"} if site.live.whole_app else needs_key)
+
+
+def test_nothing_is_fetched_from_outside_but_the_files_of_the_page(site: Site) -> None:
+    site.host = "service.test"
+    page = site.open_docs()
+    open_dialog(page)
+    page.wait_for_load_state("networkidle")
+    assert site.outside == []
+
+
+@each_location("header", "query")
+def test_a_key_survives_a_reload_in_development_only(site: Site, location: str) -> None:
+    page = site.open_docs()
+    authorize(page, location, site.live.keys["admin"])
+    page.reload()
+    page.locator(".opblock").first.wait_for()
+    assert try_out(page)[0] == (401 if site.production else 200)
+    kept = page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie])")
+    assert (site.live.keys["admin"] in kept) == (not site.production)
