@@ -109,7 +109,8 @@ class Site:
             headers["Cookie"] = f"{self.cookie_name}={key}"
         else:
             query = f"?api_key={key}"
-        route.fulfill(response=route.fetch(url=route.request.url + query, headers=headers))
+        url = route.request.url.replace(self.host, "127.0.0.1") + query
+        route.fulfill(response=route.fetch(url=url, headers=headers))
 
     def sign_in(self, key: str) -> Page:
         """Give the key to the sign-in page and return the page after it."""
@@ -147,13 +148,13 @@ def only(*kinds: str, **answers: set[str]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("server", chosen, indirect=True, ids=server_name)
 
 
-def each_location(*wanted: str) -> pytest.MarkDecorator:
+def each_location(*wanted: str, kinds: tuple[str, ...] = KINDS) -> pytest.MarkDecorator:
     """Run a test with each server, and each of these locations from which it takes keys."""
     pairs = [
         pytest.param(server, location, id=f"{server_name(server)}-{location}")
         for server in SERVERS
         for location in wanted
-        if server[0]["key_location"] in (location, "fallback")
+        if server[0]["key_location"] in (location, "fallback") and server[1] in kinds
     ]
     return pytest.mark.parametrize(("server", "location"), pairs, indirect=["server"])
 
