@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test mutants pictures check format requirements clean
+.PHONY: help demo test mutants pictures bench check format requirements clean
 UV := uv
 
 # Windows keeps the programs of an environment elsewhere.
@@ -50,19 +50,30 @@ mutants: .venv/ready  ## change generated code bit by bit: does its suite notice
 pictures: .venv/ready $(BROWSER)  ## take the pictures of the README anew, with Chromium
 	cd tests && ../$(BIN)/python pictures.py
 
+benchmarks/.venv/ready: benchmarks/requirements.txt $(filter-out uv,$(UV))
+	$(UV) venv --quiet --clear --python '>=3.11' benchmarks/.venv
+	$(UV) pip install --quiet --compile-bytecode --python benchmarks/.venv --requirement $<
+	touch $@
+
+bench: benchmarks/.venv/ready  ## measure what protection costs, beside others; QUICK=1 for two minutes
+	benchmarks/$(BIN)/python benchmarks/run.py $(if $(QUICK),--quick)
+
 check: .venv/ready  ## lint, check the format and the types
-	$(BIN)/ruff check hooks tests
-	$(BIN)/ruff format --check hooks tests
-	$(BIN)/mypy hooks tests
+	$(BIN)/ruff check hooks tests benchmarks
+	$(BIN)/ruff format --check hooks tests benchmarks
+	$(BIN)/mypy hooks tests benchmarks
 
 format: .venv/ready  ## format the code and fix what can be fixed
-	$(BIN)/ruff check --fix hooks tests
-	$(BIN)/ruff format hooks tests
+	$(BIN)/ruff check --fix hooks tests benchmarks
+	$(BIN)/ruff format hooks tests benchmarks
 
 requirements:  ## write requirements.txt anew, with the newest versions
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --group dev \
 		--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements' \
 		--output-file requirements.txt
+	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 \
+		--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements' \
+		--output-file benchmarks/requirements.txt benchmarks/requirements.in
 
 clean:  ## remove environments, caches and what the demo generated
-	rm -rf .uv .venv .mypy_cache .pytest_cache .ruff_cache build tests/browser/node_modules
+	rm -rf .uv .venv .mypy_cache .pytest_cache .ruff_cache build tests/browser/node_modules benchmarks/.venv

@@ -206,7 +206,7 @@ async def check_key_first(request: Request, error: HTTPException) -> Response:
 
     FastAPI refuses some bodies before it reads them, such as a form without a boundary.
     """
-    if _asks_for_key(request.scope):
+    if error.status_code != 401 and _asks_for_key(request.scope):
         try:
             _authenticate_once(request.scope)
         except HTTPException as refusal:

@@ -24,7 +24,7 @@ DIGEST = re.compile(r"[0-9A-Fa-f]{64}")
 
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
 {% raw %}
-_KEY = re.compile(rf"({PREFIX}_[0-9A-Za-z]{{43}})([0-9a-f]{{8}})")
+_KEY = re.compile(rf"{PREFIX}_[0-9A-Za-z]{{43}}[0-9a-f]{{8}}")
 # In free text a key may be mistyped, percent-encoded (twice, even) or have dots for its middle.
 _PREFIX_IN_TEXT = "".join(f"({letter}|%(25)*(?i:{ord(letter):x}))" for letter in f"{PREFIX}_")
 _KEY_IN_TEXT = re.compile(_PREFIX_IN_TEXT + r"([0-9A-Za-z%]{43,}|[0-9A-Za-z]*\.\.\.[0-9A-Za-z]*)")
@@ -36,13 +36,12 @@ _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 def mint() -> str:
     """Return a new key with 256 random bits."""
     body = f"{PREFIX}_" + "".join(secrets.choice(_ALPHABET) for _ in range(43))
-    return body + _checksum(body)
+    return f"{body}{_checksum(body):08x}"
 
 
 def is_well_formed(text: str) -> bool:
     """Tell whether `text` has the format of a key and a checksum that fits."""
-    match = _KEY.fullmatch(text)
-    return match is not None and _checksum(match[1]) == match[2]
+    return _KEY.fullmatch(text) is not None and _checksum(text[:-8]) == int(text[-8:], 16)
 
 
 def digest(key: str) -> str:
@@ -52,6 +51,8 @@ def digest(key: str) -> str:
 
 def redact(text: str) -> str:
     """Return `text` with every key in it, whole or mistyped, replaced by its prefix and three dots."""
+    if len(text) < 43 and "..." not in text:  # most texts are paths, and too short to hold a key
+        return text
     return _KEY_IN_TEXT.sub(f"{PREFIX}_...", text)
 
 
@@ -96,8 +97,8 @@ def parse_expires(text: str) -> date:
     raise ValueError("an expiry is a calendar date written YYYY-MM-DD, such as 2027-01-31")
 
 
-def _checksum(body: str) -> str:
-    return f"{zlib.crc32(body.encode()):08x}"
+def _checksum(body: str) -> int:
+    return zlib.crc32(body.encode())
 
 
 class _Parser(argparse.ArgumentParser):

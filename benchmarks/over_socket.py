@@ -1,0 +1,183 @@
+"""What a server does with the applications: throughput, CPU time, memory and start-up."""
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import URLError
+from urllib.request import Request, urlopen
+
+import psutil
+
+HERE = Path(__file__).parent
+UPLOAD_SIZE = 60 * 1000 * 1000
+
+
+@dataclass
+class Server:
+    """A running uvicorn, and how to ask it with a key."""
+
+    process: psutil.Process
+    port: int
+    headers: list[str]
+    target: str
+    seconds_to_first_answer: float
+
+    def cpu(self) -> float:
+        """Return the seconds of CPU that it has used."""
+        times = self.process.cpu_times()
+        return float(times.user + times.system)
+
+    def memory(self) -> int:
+        """Return the bytes of its resident memory."""
+        resident: int = self.process.memory_info().rss
+        return resident
+
+    def peak_memory(self) -> int:
+        """Return the most bytes of resident memory that it ever had; Linux knows."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) * 1024
+
+
+def cores() -> tuple[list[int], list[int]]:
+    """Return a core for servers and the cores for whoever asks them."""
+    allowed = sorted(os.sched_getaffinity(0))
+    return allowed[:1], allowed[1:] or allowed
+
+
+def free_port() -> int:
+    """Return a port of this machine on which nobody listens."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+    return port
+
+
+@contextmanager
+def serving(contestant: str) -> Iterator[Server]:
+    """Run a contestant on uvicorn with uvloop and httptools, bound to the first core."""
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", "served:app", "--port", str(port)]
+    command += ["--loop", "uvloop", "--http", "httptools", "--no-access-log"]
+    environment = {**os.environ, "CONTESTANT": contestant, "LOG_LEVEL": "error"}
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        command, cwd=HERE, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    )
+    try:
+        os.sched_setaffinity(process.pid, cores()[0])
+        told = json.loads(process.stdout.readline()) if process.stdout else {}
+        wait_for_answer(port, process)
+        seconds = time.perf_counter() - started
+        yield Server(psutil.Process(told["pid"]), port, *how_to_ask(told), seconds)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def how_to_ask(told: dict[str, Any]) -> tuple[list[str], str]:
+    """Return the headers and the target of a request with a key."""
+    if told["location"] == "query":
+        return [], f"/item?{told['parameter']}={told['key']}"
+    if told["location"] == "cookie":
+        return [f"Cookie: {told['parameter']}={told['key']}"], "/item"
+    return [f"{told['parameter']}: {told['key']}"], "/item"
+
+
+def wait_for_answer(port: int, process: "subprocess.Popen[bytes]") -> None:
+    """Wait until a server answers anything."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urlopen(f"http://127.0.0.1:{port}/public", timeout=5):
+                return
+        except URLError as error:
+            if hasattr(error, "code"):
+                return
+            time.sleep(0.002)
+    raise RuntimeError("the server does not answer")
+
+
+def load(server: Server, seconds: float) -> tuple[float, float | None]:
+    """Ask as fast as it goes; return requests per second and seconds of CPU per request.
+
+    What takes longer than all of `seconds` has no figure for one request.
+    """
+    url = f"http://127.0.0.1:{server.port}{server.target}"
+    before = server.cpu()
+    if shutil.which("wrk"):
+        command = ["wrk", "-t1", "-c16", f"-d{seconds}s", url]
+        command += [part for header in server.headers for part in ("-H", header)]
+    else:
+        command = [sys.executable, str(HERE / "load.py"), str(seconds), url, *server.headers]
+    core = ",".join(map(str, cores()[1]))
+    pinned = ["taskset", "-c", core, *command] if shutil.which("taskset") else command
+    told = subprocess.run(pinned, capture_output=True, text=True, check=True, cwd=HERE).stdout
+    if "Non-2xx" in told:
+        raise RuntimeError(f"refused: {told}")
+    requests = int(re.findall(r"(\d+) requests in", told)[0])
+    rate = float(re.findall(r"Requests/sec:\s+([\d.]+)", told)[0])
+    return rate, (server.cpu() - before) / requests if requests else None
+
+
+def ask_once(server: Server) -> None:
+    """Ask with the key and wait for the answer."""
+    headers = dict(header.split(": ", 1) for header in server.headers)
+    request = Request(f"http://127.0.0.1:{server.port}{server.target}", headers=headers)
+    urlopen(request, timeout=60).close()
+
+
+def throughput(names: list[str], rounds: int, seconds: float) -> Iterator[dict[str, Any]]:
+    """Measure each contestant in turn, round after round, with no other server beside it."""
+    for _ in range(rounds):
+        for name in names:
+            with serving(name) as server:
+                ask_once(server)
+                load(server, 1)  # the first requests are slower
+                rate, cpu = load(server, seconds)
+                yield {"contestant": name, "requests/s": rate, "CPU/request": cpu}
+
+
+def start_up(names: list[str], rounds: int) -> Iterator[dict[str, Any]]:
+    """Measure the time from the start of a process to its first answer."""
+    for _ in range(rounds):
+        for name in names:
+            with serving(name) as server:
+                yield {"contestant": name, "start-up": server.seconds_to_first_answer}
+
+
+def memory(names: list[str], rounds: int) -> Iterator[dict[str, Any]]:
+    """Measure resident memory: idle, and the most during an upload that brings no key."""
+    for _ in range(rounds):
+        for name in names:
+            with serving(name) as server:
+                idle = server.memory()
+                upload(server.port)
+                yield {"contestant": name, "idle": idle, "peak": server.peak_memory()}
+
+
+def upload(port: int) -> None:
+    """Send 60 MB of JSON without a key, as far as the server takes them."""
+    head = f"POST /item HTTP/1.1\r\nHost: bench.test\r\nContent-Length: {UPLOAD_SIZE}\r\n"
+    head += "Content-Type: application/json\r\nConnection: close\r\n\r\n"
+    piece = b"1" * (64 * 1024)
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
+        connection.sendall(head.encode())
+        left = UPLOAD_SIZE
+        try:
+            while left > 0:
+                connection.sendall(piece[:left])
+                left -= len(piece)
+            while connection.recv(65536):
+                pass
+        except (ConnectionError, BrokenPipeError):  # refused before it was all sent
+            pass
