@@ -36,6 +36,7 @@ TAKEN_MODULES = set(
     typing_inspection uv uvicorn uvloop watchfiles websockets yaml
     """.split()
 )
+TAKEN_IN_YAML = re.compile(r"y|n|yes|no|on|off|true|false|null")
 TAKEN_ON_WINDOWS = re.compile(r"aux|con|nul|prn|(com|lpt)\d")
 
 # What HTTP, proxies and browsers fill in or forbid (RFC 9110; Fetch standard, section 2.2.2).
@@ -46,7 +47,7 @@ TAKEN_HEADERS = set(
     if-unmodified-since keep-alive last-event-id last-modified link location max-forwards origin
     pragma range referer retry-after server set-cookie set-cookie2 te trailer trailers
     transfer-encoding upgrade user-agent vary via warning www-authenticate x-http-method-override
-    x-real-ip x-requested-with
+    x-real-ip x-request-id x-requested-with
     """.split()
 )
 TAKEN_HEADER_PREFIXES = ("accept", "access-control-", "content-", "proxy-", "sec-", "x-forwarded-")
@@ -83,6 +84,8 @@ def check_slug(slug: str) -> Iterator[str]:
         yield "must be no Python keyword: try " + slug + "-service"
     if package in sys.stdlib_module_names or package in TAKEN_MODULES:
         yield "must not hide the Python module of that name: try " + slug + "-service"
+    if TAKEN_IN_YAML.fullmatch(slug):
+        yield "must not be a word that YAML takes for a value: try " + slug + "-service"
     if TAKEN_ON_WINDOWS.fullmatch(slug):
         yield "must not be a name that Windows reserves: try " + slug + "-service"
 

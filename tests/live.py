@@ -113,6 +113,13 @@ def parse(received: bytes) -> Answer:
     return Answer(int(status[1]) if status else 0, headers, body)
 
 
+def minted(project: Path) -> tuple[str, str]:
+    """Return a new key of a project and its digest."""
+    module = runpy.run_path(str(project / "src/my_service/keys.py"))
+    key = module["mint"]()
+    return key, module["digest"](key)
+
+
 @contextmanager
 def attacked(
     project: Path,
@@ -123,9 +130,9 @@ def attacked(
     **settings: str,
 ) -> Iterator[Live]:
     """Serve a project, with what its owner might add, on a free port of this machine."""
-    module = runpy.run_path(str(project / "src/my_service/keys.py"))
-    keys = {name: module["mint"]() for name in ("web", "admin", "expired", "unknown")}
-    digests = {name: module["digest"](key) for name, key in keys.items()}
+    pairs = {name: minted(project) for name in ("web", "admin", "expired", "unknown")}
+    keys = {name: key for name, (key, _) in pairs.items()}
+    digests = {name: digest for name, (_, digest) in pairs.items()}
     entries: list[dict[str, object]] = [
         {"consumer": "web", "sha256": digests["web"]},
         {"consumer": "admin", "sha256": digests["admin"], "scopes": ["admin"]},

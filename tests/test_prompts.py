@@ -42,6 +42,7 @@ def cookiecutter(output: Path, *answers: str) -> subprocess.CompletedProcess[str
         *("-parcel", "parcel-", "päckchen", "包裹", "a" * 64, "../parcel", "parcel/a", "a;b"),
         *("class", "import", "json", "test", "tests", "fastapi", "pydantic-settings", "typing"),
         *("con", "nul", "com1", "lpt9", "asyncio", "uvicorn", "src"),
+        *("y", "no", "on", "true", "null"),
     ],
 )
 def test_a_slug_that_is_no_good_name_is_refused(slug: str) -> None:
@@ -56,7 +57,10 @@ def test_a_slug_that_is_a_good_name_is_accepted(slug: str) -> None:
 REFUSED_NAMES = [
     *(("header", name) for name in ("", " ", "X API Key", "X-API-Key:", "Schlüssel", 'X"Y', "a,b")),
     *(("header", name) for name in ("Host", "cookie", "AUTHORIZATION", "Content-Length", "Origin")),
-    *(("header", name) for name in ("Sec-Fetch-Site", "Proxy-Authorization", "X-Forwarded-For")),
+    *(
+        ("header", name)
+        for name in ("Sec-Fetch-Site", "Proxy-Authorization", "X-Forwarded-For", "X-Request-ID")
+    ),
     *(("cookie", name) for name in ("", "api key", "api;key", "api=key", "schlüssel", "__Host-")),
     *(("cookie", name) for name in ("__Secure-key", "__host-key", "__Host-Http-key")),
     *(("query", name) for name in ("", "api key", "api&key", "api=key", "schlüssel", "a%20b")),
@@ -146,7 +150,9 @@ def test_no_folder_of_a_refused_project_is_left(tmp_path: Path, slug: str) -> No
     assert list(tmp_path.rglob("*")) == [output]
 
 
-@pytest.mark.parametrize("answer", ["key_location=body", "protection=none", "license=GPL"])
+@pytest.mark.parametrize(
+    "answer", ["key_location=body", "protection=none", "deployment=heroku", "license=GPL"]
+)
 def test_a_choice_that_does_not_exist_is_refused(tmp_path: Path, answer: str) -> None:
     assert cookiecutter(tmp_path, answer).returncode != 0
     assert list(tmp_path.iterdir()) == []
@@ -155,7 +161,7 @@ def test_a_choice_that_does_not_exist_is_refused(tmp_path: Path, answer: str) ->
 def test_enter_through_all_prompts_gives_a_good_project(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "cookiecutter", "-o", str(tmp_path), str(TEMPLATE)]
     finished = subprocess.run(
-        command, input="\n" * 9, capture_output=True, text=True, cwd=tmp_path, check=True
+        command, input="\n" * 10, capture_output=True, text=True, cwd=tmp_path, check=True
     )
     project = tmp_path / "my-service"
     assert "curl --header 'X-API-Key: my_service_" in finished.stdout
