@@ -90,7 +90,7 @@ def test_data_files_are_valid(project: Path) -> None:
             case ".json":
                 json.loads(text)
             case ".yaml" | ".yml":
-                yaml.safe_load(text)
+                list(yaml.safe_load_all(text))
 
 
 def test_links_in_the_readme_lead_somewhere(project: Path) -> None:

@@ -1,6 +1,7 @@
 """What is written about a request names its consumer, and never its key."""
 
 import io
+import json
 import logging
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -14,14 +15,15 @@ from {{ cookiecutter.__package }}.auth import Consumer
 from {{ cookiecutter.__package }}.logs import (
     configure_logging,
     current_scope,
+    identify,
     keep_keys_out_of_url,
 )
 
 from .conftest import WithKey
 {% if cookiecutter.__query %}
-from .helpers import QUERY_NAME, UNKNOWN_KEY, WEB_KEY, ask, to_asgi
+from .helpers import QUERY_NAME, UNKNOWN_KEY, WEB_KEY, ask, make_settings, to_asgi
 {% else %}
-from .helpers import UNKNOWN_KEY, WEB_KEY, ask, to_asgi
+from .helpers import UNKNOWN_KEY, WEB_KEY, ask, make_settings, to_asgi
 {% endif %}
 
 
@@ -45,7 +47,7 @@ def log(request: pytest.FixtureRequest) -> Iterator[Log]:
     logger, text = logging.getLogger(request.param), io.StringIO()
     handler, level = logging.StreamHandler(text), logger.level
     logger.addHandler(handler)
-    configure_logging("info")
+    configure_logging(make_settings(fastapi_env="development"))
     yield Log(logger, text)
     logger.removeHandler(handler)
     logger.setLevel(level)
@@ -58,6 +60,42 @@ def test_a_log_line_names_the_consumer_and_the_location(log: Log) -> None:
     assert log.text.getvalue().endswith("GET /whoami consumer='web' location=header\n")
 
 
+def test_in_production_a_log_line_is_json(log: Log) -> None:
+    configure_logging(make_settings())
+    scope: Scope = {
+        "consumer": Consumer('web "2"', frozenset(), "header"),
+        "request_id": "8f3a",
+    }
+    token = current_scope.set(scope)
+    log.logger.info("two\nlines of %s", "text")
+    current_scope.reset(token)
+    line = json.loads(log.text.getvalue())
+    assert line.pop("time").endswith("+00:00")
+    assert line == {
+        "level": "INFO",
+        "logger": log.logger.name,
+        "message": "two\nlines of text",
+        "consumer": 'web "2"',
+        "location": "header",
+        "request_id": "8f3a",
+    }
+    assert log.text.getvalue().count("\n") == 1
+
+
+def test_in_production_the_access_log_has_fields() -> None:
+    logger, text = logging.getLogger("uvicorn.access"), io.StringIO()
+    handler = logging.StreamHandler(text)
+    logger.addHandler(handler)
+    configure_logging(make_settings())
+    logger.info('%s - "%s %s HTTP/%s" %d', "192.0.2.7:49152", "GET", f"/{WEB_KEY}", "1.1", 404)
+    logger.removeHandler(handler)
+    line = json.loads(text.getvalue())
+    assert line["status"] == 404
+    assert line["method"] == "GET"
+    assert line["path"] == f"/{keys.PREFIX}_..."
+    assert line["message"].endswith(f'"GET /{keys.PREFIX}_... HTTP/1.1" 404')
+
+
 def test_a_log_line_without_a_consumer_stands_for_itself(log: Log) -> None:
     log.logger.info("GET /whoami")
     assert log.text.getvalue().endswith(f" INFO {log.logger.name}: GET /whoami\n")
@@ -65,12 +103,16 @@ def test_a_log_line_without_a_consumer_stands_for_itself(log: Log) -> None:
 
 @pytest.mark.parametrize(("level", "written"), [("info", True), ("warning", False)])
 def test_only_what_is_important_enough_is_written(log: Log, level: str, written: bool) -> None:
-    configure_logging(level)
+    configure_logging(make_settings(log_level=level))
     log.logger.info("GET /whoami")
     assert bool(log.text.getvalue()) == written
 
 
-def test_no_key_reaches_a_log_in_a_message_an_argument_or_a_traceback(log: Log) -> None:
+@pytest.mark.parametrize("environment", ["development", "production"])
+def test_no_key_reaches_a_log_in_a_message_an_argument_or_a_traceback(
+    log: Log, environment: str
+) -> None:
+    configure_logging(make_settings(fastapi_env=environment))
     try:
         raise ValueError(WEB_KEY)
     except ValueError:
@@ -90,6 +132,45 @@ async def test_the_sender_of_a_request_is_known_to_its_log_lines(
     consumer = current_scope.get()["consumer"]
     assert consumer.name == "web"
     assert with_key.__name__ == f"in_{consumer.location}"
+
+
+def identified(*sent: bytes) -> str:
+    """Return the id of a request with these in its headers."""
+    scope: Scope = {"headers": [(b"x-request-id", value) for value in sent]}
+    identify(scope)
+    return str(scope["request_id"])
+
+
+@pytest.mark.parametrize("sent", [b"8f3a", b"a" * 128, b"A-b_c.9"])
+def test_a_request_keeps_the_id_that_it_comes_with(sent: bytes) -> None:
+    assert identified(sent) == sent.decode()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"", b"a" * 129, b"a b", b"a\n", b"a\x1b[31m", b'a"', b"\xe9", WEB_KEY.encode()],
+)
+def test_a_request_without_a_proper_id_gets_a_new_one(sent: bytes) -> None:
+    new = identified(sent)
+    assert len(new) == 32
+    assert int(new, 16) != int(identified(), 16)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("path", ["/whoami", "/health/live", "/nowhere"])
+async def test_the_id_of_a_request_is_in_its_answer_and_in_its_log_lines(
+    app: FastAPI, with_key: WithKey, path: str
+) -> None:
+    for key in (WEB_KEY, UNKNOWN_KEY):
+        answer = await ask(app, path, **to_asgi(with_key(key)))
+        assert answer.headers["x-request-id"] == current_scope.get()["request_id"]
+
+
+def test_a_log_line_names_the_request(log: Log) -> None:
+    token = current_scope.set({"request_id": "8f3a"})
+    log.logger.info("GET /whoami")
+    current_scope.reset(token)
+    assert log.text.getvalue().endswith("GET /whoami request_id=8f3a\n")
 
 
 def test_a_key_in_the_path_is_cut_to_its_prefix() -> None:

@@ -14,7 +14,7 @@ SHUTDOWN_SECONDS = 25
 def main() -> None:
     """Serve until a signal says stop; in development, start anew when the code changes."""
     settings = load_settings()
-    configure_logging(settings.log_level)
+    configure_logging(settings)
     package = Path(__file__).parent
     uvicorn.run(
         f"{package.name}.main:app",
