@@ -113,9 +113,9 @@ def parse(received: bytes) -> Answer:
     return Answer(int(status[1]) if status else 0, headers, body)
 
 
-def minted(project: Path) -> tuple[str, str]:
+def minted(project: Path, package: str = "my_service") -> tuple[str, str]:
     """Return a new key of a project and its digest."""
-    module = runpy.run_path(str(project / "src/my_service/keys.py"))
+    module = runpy.run_path(str(project / "src" / package / "keys.py"))
     key = module["mint"]()
     return key, module["digest"](key)
 
