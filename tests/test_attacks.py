@@ -211,7 +211,9 @@ def test_a_websocket_opens_with_a_key_only(live: Live) -> None:
     assert live.handshake("/feed").status == 401
     for key in ("hunter2", live.keys["unknown"], live.keys["expired"]):
         assert live.handshake("/feed", key).status == 401
-    assert live.handshake("/feed", live.keys["web"]).status == 101
+    opened = live.handshake("/feed", live.keys["web"])
+    assert opened.status == 101
+    assert len(opened.headers["x-request-id"]) == 32
     if live.whole_app:
         for target in ("/nowhere", "/health/live", "/mounted", "/static/page.txt"):
             assert live.handshake(target).status == 401

@@ -23,10 +23,10 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="images are of L
 SECRETS = (".env", "secrets/api_keys", ".git/config", "src/my_service/.env", "config.toml")
 
 
-@pytest.fixture(scope="module")
-def service(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def service(bake: Bake, tmp_path: Path) -> Path:
     """Return a project of somebody who has secrets beside the code."""
-    copy = tmp_path_factory.mktemp("service") / "my-service"
+    copy = tmp_path / "my-service"
     shutil.copytree(bake(), copy)
     for secret in SECRETS:
         (copy / secret).parent.mkdir(exist_ok=True)
@@ -60,6 +60,12 @@ def public_python() -> str:
     pytest.skip("no Python on this machine that every user can run")
 
 
+def lock(service: Path) -> None:
+    """Write the lock file of a project."""
+    finished = run_python("-m", "uv", "lock", cwd=service)
+    assert finished.returncode == 0, finished.stderr
+
+
 def files(image: Image) -> set[Path]:
     """Return the files of an image, but for what the server prints."""
     return {path for path in image.root.rglob("*") if path.suffix != ".log"}
@@ -78,10 +84,8 @@ def mounted(folder: Path, entries: list[dict[str, str]]) -> Path:
 @pytest.mark.parametrize("locked", [True, False], ids=["with a lock file", "without one"])
 def test_the_image_serves_without_privileges(service: Path, folder: Path, locked: bool) -> None:
     if locked:
-        finished = run_python("-m", "uv", "lock", cwd=service)
-        assert finished.returncode == 0, finished.stderr
+        lock(service)
     image = build(service, folder, public_python())
-    (service / "uv.lock").unlink(missing_ok=True)
     key, digest = minted(service)
     secrets = mounted(folder, [{"consumer": "web", "sha256": digest}])
     before = files(image)
@@ -104,6 +108,7 @@ def test_the_image_serves_without_privileges(service: Path, folder: Path, locked
 def test_the_image_is_compiled_and_holds_neither_uv_nor_development(
     service: Path, folder: Path
 ) -> None:
+    lock(service)
     image = build(service, folder, public_python())
     [package] = image.root.glob("app/.venv/lib/*/site-packages/my_service")
     assert list(package.glob("__pycache__/main.*.pyc"))
@@ -116,14 +121,12 @@ def test_the_image_is_compiled_and_holds_neither_uv_nor_development(
 
 
 def test_a_lock_file_that_is_out_of_step_stops_the_build(service: Path, folder: Path) -> None:
-    stale = folder / "stale"
-    shutil.copytree(service, stale)
-    assert run_python("-m", "uv", "lock", cwd=stale).returncode == 0
-    pyproject = stale / "pyproject.toml"
+    lock(service)
+    pyproject = service / "pyproject.toml"
     text = pyproject.read_text().replace("\ndependencies = [", '\ndependencies = ["anyio",', 1)
     pyproject.write_text(text)
     with pytest.raises(AssertionError, match=r"lockfile .* needs to be updated"):
-        build(stale, folder, public_python())
+        build(service, folder, public_python())
 
 
 def test_the_dependencies_are_a_layer_without_the_code(service: Path) -> None:

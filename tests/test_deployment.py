@@ -64,7 +64,7 @@ def test_the_compose_file_is_valid_and_takes_privileges_away(service: Path) -> N
     assert finished.returncode == 0, finished.stdout
     compose = yaml.safe_load((service / "compose.yaml").read_text(encoding="utf-8"))
     [process] = compose["services"].values()
-    assert process["read_only"]
+    assert process["read_only"] is True
     assert process["cap_drop"] == ["ALL"]
     assert process["security_opt"] == ["no-new-privileges:true"]
     assert process["secrets"] == list(compose["secrets"]) == ["api_keys"]

@@ -58,7 +58,9 @@ def test_a_request_in_flight_is_finished_before_the_process_ends(
 def test_only_a_trusted_proxy_says_who_calls(
     project: Path, tmp_path: Path, proxy: str, believed: bool
 ) -> None:
-    with served(project, HEADER, tmp_path, FORWARDED_ALLOW_IPS=proxy) as live:
+    config = tmp_path / "service.toml"  # the variable of this name is known to the server itself
+    config.write_text(f'forwarded_allow_ips = "{proxy}"')
+    with served(project, HEADER, tmp_path, CONFIG_FILE=str(config)) as live:
         live.ask("/health/live", headers=["X-Forwarded-For: 203.0.113.9"])
     client = lines(live, "uvicorn.access")[-1]["client"]
     assert client.startswith("203.0.113.9" if believed else "127.0.0.1")
