@@ -2,6 +2,7 @@
 """The application: settings in, FastAPI app out."""
 
 import json
+from collections.abc import Awaitable
 from copy import deepcopy
 from typing import Any
 
@@ -136,10 +137,10 @@ def _with_headers(send: Send, request_id: str) -> Send:
     headers = [(b"x-request-id", request_id.encode())]
     {% endif %}
 
-    async def send_with_headers(message: Message) -> None:
+    def send_with_headers(message: Message) -> Awaitable[None]:
         if message["type"] in _STARTS:
             message["headers"] = [*message.get("headers", ()), *headers]
-        await send(message)
+        return send(message)
 
     return send_with_headers
 
