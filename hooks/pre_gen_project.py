@@ -48,6 +48,7 @@ DEPENDENCIES = set(
 )
 # Folders that a service has already, and those that git, builds or linters leave out.
 TAKEN_FOLDERS = {"build", "dist", "node_modules", "src", "test", "tests"}
+TAKEN_IN_YAML = re.compile(r"y|n|yes|no|on|off|true|false|null")
 TAKEN_ON_WINDOWS = re.compile(r"aux|con|nul|prn|(com|lpt)\d")
 
 # What HTTP, proxies, browsers and tracing fill in or forbid (RFC 9110; Fetch standard, "forbidden
@@ -60,7 +61,7 @@ TAKEN_HEADERS = set(
     origin pragma priority range referer retry-after save-data server set-cookie set-cookie2 te
     traceparent tracestate trailer trailers transfer-encoding upgrade upgrade-insecure-requests
     user-agent vary via warning www-authenticate x-http-method x-http-method-override
-    x-method-override x-real-ip x-requested-with
+    x-method-override x-real-ip x-request-id x-requested-with
     """.split()
 )
 TAKEN_HEADER_PREFIXES = ("accept", "access-control-", "content-", "proxy-", "sec-", "x-forwarded-")
@@ -102,6 +103,8 @@ def check_slug(slug: str) -> Iterator[str]:
         yield f"must not hide the Python package of that name: try {slug}-service"
     if package in TAKEN_FOLDERS:
         yield f"must not be a folder that Python tools use or leave out: try {slug}-service"
+    if TAKEN_IN_YAML.fullmatch(slug):
+        yield f"must not be a word that YAML takes for a value: try {slug}-service"
     if TAKEN_ON_WINDOWS.fullmatch(slug):
         yield f"must not be a name that Windows reserves: try {slug}-service"
 
@@ -197,6 +200,7 @@ CHECKS = {
     "key_name": check_key_name,
     "key_docs_url": check_url,
     "protection": one_of("whole_app", "endpoints"),
+    "deployment": one_of("docker", "kubernetes", "none"),
 }
 
 

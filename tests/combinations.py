@@ -6,8 +6,8 @@ from pathlib import Path
 
 Answers = dict[str, str]
 
-_FULL_UP_TO = 63
 _CORE = ("key_location", "protection")
+_FULL = (*_CORE, "license")
 
 
 def choices(template: Path) -> dict[str, list[str]]:
@@ -26,18 +26,23 @@ def core(options: dict[str, list[str]]) -> list[Answers]:
 
 
 def cover(options: dict[str, list[str]]) -> list[Answers]:
-    """Return the combinations to test: all while they are few, otherwise every pair of answers.
+    """Return the combinations to test: each of the core with each licence, and every other pair.
 
-    The core combinations are pairs, so each of them is in.
+    Further questions get their answers within these, so that each of their answers meets each
+    answer to every other question; what has no place there is added.
     """
     everything = _product(options)
-    if len(everything) <= _FULL_UP_TO:
-        return everything
     missing = set().union(*map(_pairs, everything))
-    chosen = []
+    chosen: list[Answers] = []
+
+    def choose(candidates: list[Answers]) -> None:
+        chosen.append(max(candidates, key=lambda answers: len(_pairs(answers) & missing)))
+        missing.difference_update(_pairs(chosen[-1]))
+
+    for base in _product({question: options[question] for question in _FULL}):
+        choose([answers for answers in everything if base.items() <= answers.items()])
     while missing:
-        chosen.append(max(everything, key=lambda answers: len(_pairs(answers) & missing)))
-        missing -= _pairs(chosen[-1])
+        choose(everything)
     return chosen
 
 

@@ -156,7 +156,11 @@ def free_port() -> int:
 
 @contextmanager
 def serving(
-    *command: str | Path, port: int, cwd: Path, env: dict[str, str] | None = None
+    *command: str | Path,
+    port: int,
+    cwd: Path,
+    env: dict[str, str] | None = None,
+    user: int | None = None,
 ) -> Iterator[Path]:
     """Run a server and yield, once it is ready, the file that takes what it prints."""
     output = cwd / f"server-{port}.log"
@@ -169,6 +173,9 @@ def serving(
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            user=user,
+            group=user,
+            extra_groups=None if user is None else [],
         )
         try:
             _wait_until_ready(f"http://127.0.0.1:{port}/health/ready", process, output)

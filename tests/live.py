@@ -114,6 +114,13 @@ def parse(received: bytes) -> Answer:
     return Answer(int(status[1]) if status else 0, headers, body)
 
 
+def minted(project: Path, package: str = "my_service") -> tuple[str, str]:
+    """Return a new key of a project and its digest."""
+    module = runpy.run_path(str(project / "src" / package / "keys.py"))
+    key = module["mint"]()
+    return key, module["digest"](key)
+
+
 @contextmanager
 def attacked(
     project: Path,
@@ -124,27 +131,43 @@ def attacked(
     **settings: str,
 ) -> Iterator[Live]:
     """Serve a project, with what its owner might add, on a free port of this machine."""
-    module = runpy.run_path(str(project / "src/my_service/keys.py"))
-    keys = {name: module["mint"]() for name in ("web", "admin", "expired", "unknown")}
-    digests = {name: module["digest"](key) for name, key in keys.items()}
+    (folder / "page.txt").write_text("hello")
+    more = {"DOCS_ENABLED": "true", "STATIC_FILES": str(folder), **settings}
+    port = free_port()
+    command = ["uvicorn", app, "--port", str(port), "--app-dir", str(Path(__file__).parent)]
+    with _running(project, answers, folder, port, *command, *options, **more) as live:
+        yield live
+
+
+@contextmanager
+def served(project: Path, answers: Answers, folder: Path, **settings: str) -> Iterator[Live]:
+    """Serve a project as its README says, on a free port of this machine."""
+    port = free_port()
+    settings["PORT"] = str(port)
+    with _running(project, answers, folder, port, "my_service", **settings) as live:
+        yield live
+
+
+@contextmanager
+def _running(
+    project: Path, answers: Answers, folder: Path, port: int, *module: str, **settings: str
+) -> Iterator[Live]:
+    pairs = {name: minted(project) for name in ("web", "admin", "expired", "unknown")}
+    keys = {name: key for name, (key, _) in pairs.items()}
+    digests = {name: digest for name, (_, digest) in pairs.items()}
     entries: list[dict[str, object]] = [
         {"consumer": "web", "sha256": digests["web"]},
         {"consumer": "admin", "sha256": digests["admin"], "scopes": ["admin"]},
         {"consumer": "old", "sha256": digests["expired"], "expires": "2020-01-31"},
     ]
-    (folder / "page.txt").write_text("hello")
     environment = {
         "PATH": os.environ["PATH"],
         "PYTHONPATH": str(project / "src"),
         "PYTHONDONTWRITEBYTECODE": "1",
         "API_KEYS": json.dumps(entries),
-        "DOCS_ENABLED": "true",
         "FASTAPI_ENV": "production",
-        "STATIC_FILES": str(folder),
         **settings,
     }
-    port = free_port()
-    command = [sys.executable, "-m", "uvicorn", app, "--port", str(port), *options]
-    app_dir = ["--app-dir", str(Path(__file__).parent)]
-    with serving(*command, *app_dir, port=port, cwd=folder, env=environment) as log:
+    command = [sys.executable, "-m", *module]
+    with serving(*command, port=port, cwd=folder, env=environment) as log:
         yield Live(answers, port, log, keys, digests, environment["FASTAPI_ENV"])

@@ -31,6 +31,8 @@ EQUIVALENT = {
     r'headers\.get\("(origin|sec-fetch-site|host)"\)': "names of headers have no case",
     r"\((error, )?scope, receive, send\)$": "a JSON response does not ask for the request",
     r'get\("root_path", ""\)': "no path begins with XXXX",
+    r"zip\(_ACCESS, arguments": "they are as many",
+    r'request_id = ""': "None is no id either",
     r'safe="="': "what is safe anyway stays safe",
     r'"Cache-Control": "no-store"\}\)$': "names of headers and directives have no case",
 }

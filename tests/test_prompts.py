@@ -59,6 +59,7 @@ def ours(finished: subprocess.CompletedProcess[str]) -> str:
         *("", "Parcel", "parcel_tracking", "parcel tracking", "parcel.tracking", "1parcel", "a--b"),
         *("-parcel", "parcel-", "päckchen", "包裹", "a" * 64, "a;b", "parcel\n"),
         *("class", "import", "json", "typing", "asyncio", "con", "nul", "com1", "lpt9"),
+        *("y", "no", "on", "true", "null"),  # YAML
         *("tomllib", "distutils"),  # the standard library of some Pythons
         *("test", "tests", "src", "build", "dist", "node-modules"),  # git or a linter skips them
     ],
@@ -103,7 +104,7 @@ REFUSED_NAMES = [
     *(("header", name) for name in ("Referer", "Accept", "Accept-Language", "User-Agent", "TE")),
     *(("header", name) for name in ("Access-Control-Allow-Origin", "Forwarded", "Expect", "Date")),
     *(("header", name) for name in ("Via", "Trailer", "Keep-Alive", "X-HTTP-Method", "Priority")),
-    *(("header", name) for name in ("Traceparent", "X-API-Key\n", "X" * 65)),
+    *(("header", name) for name in ("Traceparent", "X-Request-ID", "X-API-Key\n", "X" * 65)),
     *(("cookie", name) for name in ("", "api key", "api;key", "api=key", "schlüssel", "__Host-")),
     *(("cookie", name) for name in ("__Secure-key", "__host-key", "__Http-key", "__SECURE-key")),
     # The service puts __Host- in front of them.
@@ -232,7 +233,7 @@ def test_an_answer_of_a_configuration_file_that_is_no_text_is_refused(
     assert list(output.iterdir()) == []
 
 
-@pytest.mark.parametrize("variable", ["key_location", "protection"])
+@pytest.mark.parametrize("variable", ["key_location", "protection", "deployment"])
 def test_a_choice_of_a_replay_file_that_does_not_exist_is_refused(
     tmp_path: Path, variable: str
 ) -> None:
@@ -256,7 +257,9 @@ def test_no_folder_of_a_refused_project_is_left(tmp_path: Path, slug: str) -> No
     assert list(tmp_path.rglob("*")) == [output]
 
 
-@pytest.mark.parametrize("answer", ["key_location=body", "protection=none", "license=GPL"])
+@pytest.mark.parametrize(
+    "answer", ["key_location=body", "protection=none", "deployment=heroku", "license=GPL"]
+)
 def test_a_choice_that_does_not_exist_is_refused(tmp_path: Path, answer: str) -> None:
     assert cookiecutter(tmp_path, answer).returncode != 0
     assert list(tmp_path.iterdir()) == []
@@ -265,7 +268,7 @@ def test_a_choice_that_does_not_exist_is_refused(tmp_path: Path, answer: str) ->
 def test_enter_through_all_prompts_gives_a_good_project(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "cookiecutter", "-o", str(tmp_path), str(TEMPLATE)]
     finished = subprocess.run(
-        command, input="\n" * 9, capture_output=True, text=True, cwd=tmp_path, check=True
+        command, input="\n" * 10, capture_output=True, text=True, cwd=tmp_path, check=True
     )
     project = tmp_path / "my-service"
     assert "curl --header 'X-API-Key: my_service_" in finished.stdout

@@ -5,10 +5,12 @@ import re
 import shutil
 import sys
 import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from conftest import CHOICES, TEMPLATE, Bake, run, run_python, windows_refuses
+from identify.vendor.licenses import LICENSES
 from packaging.requirements import Requirement
 
 REQUIREMENTS = TEMPLATE / "requirements.txt"
@@ -119,3 +121,22 @@ def test_every_licence_has_its_text_and_its_expression(bake: Bake) -> None:
         private = license_ == "Proprietary"
         assert metadata["license"] == ("LicenseRef-Proprietary" if private else license_)
         assert ("Private :: Do Not Upload" in metadata["classifiers"]) == private
+
+
+@pytest.mark.parametrize("license_", CHOICES["license"])
+def test_a_licence_names_the_year_and_the_holder(bake: Bake, license_: str) -> None:
+    text = (bake(license=license_, author_name="Ada Lovelace") / "LICENSE").read_text()
+    year = datetime.now(UTC).year
+    mark = "Copyright" if license_ == "Apache-2.0" else "Copyright (c)"
+    assert text.count(f"{mark} {year} Ada Lovelace\n") == 1
+    if license_ == "Proprietary":
+        assert "All rights reserved." in text
+        return
+    published = next(full for name, full in LICENSES if name == license_)
+    assert wording(text) == wording(published)
+
+
+def wording(text: str) -> list[str]:
+    """Return the words of a licence without year, holder and the reservation, which is optional."""
+    variable = re.compile(r"\s*Copyright (\(c\) )?[\[\d]|All rights reserved\.")
+    return " ".join(line for line in text.splitlines() if not variable.match(line)).split()

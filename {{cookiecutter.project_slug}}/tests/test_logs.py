@@ -1,8 +1,10 @@
 """What is written about a request names its consumer, and never its key."""
 
 import io
+import json
 import logging
 from collections.abc import Iterator
+from pathlib import PurePosixPath
 from typing import NamedTuple
 
 import pytest
@@ -19,9 +21,9 @@ from {{ cookiecutter.__package }}.logs import (
 
 from .conftest import WithKey
 {% if cookiecutter.__query %}
-from .helpers import QUERY_NAME, UNKNOWN_KEY, WEB_KEY, ask, to_asgi
+from .helpers import QUERY_NAME, UNKNOWN_KEY, WEB_KEY, ask, make_settings, to_asgi
 {% else %}
-from .helpers import UNKNOWN_KEY, WEB_KEY, ask, to_asgi
+from .helpers import UNKNOWN_KEY, WEB_KEY, ask, make_settings, to_asgi
 {% endif %}
 
 
@@ -45,7 +47,7 @@ def log(request: pytest.FixtureRequest) -> Iterator[Log]:
     logger, text = logging.getLogger(request.param), io.StringIO()
     handler, level = logging.StreamHandler(text), logger.level
     logger.addHandler(handler)
-    configure_logging("info")
+    configure_logging(make_settings(fastapi_env="development"))
     yield Log(logger, text)
     logger.removeHandler(handler)
     logger.setLevel(level)
@@ -58,6 +60,43 @@ def test_a_log_line_names_the_consumer_and_the_location(log: Log) -> None:
     assert log.text.getvalue().endswith("GET /whoami consumer='web' location=header\n")
 
 
+def test_in_production_a_log_line_is_json(log: Log) -> None:
+    configure_logging(make_settings())
+    scope: Scope = {
+        "consumer": Consumer('web "2"', frozenset(), "header"),
+        "request_id": "8f3a",
+    }
+    token = current_scope.set(scope)
+    log.logger.info("two\nlines of %s", "text")
+    current_scope.reset(token)
+    line = json.loads(log.text.getvalue())
+    assert line.pop("time").endswith("+00:00")
+    assert line == {
+        "level": "INFO",
+        "logger": log.logger.name,
+        "message": "two\nlines of text",
+        "consumer": 'web "2"',
+        "location": "header",
+        "request_id": "8f3a",
+    }
+    assert log.text.getvalue().count("\n") == 1
+
+
+def test_in_production_the_access_log_has_fields() -> None:
+    logger, text = logging.getLogger("uvicorn.access"), io.StringIO()
+    handler = logging.StreamHandler(text)
+    logger.addHandler(handler)
+    configure_logging(make_settings())
+    path = PurePosixPath(f"/{WEB_KEY}")  # whatever comes along is written
+    logger.info('%s - "%s %s HTTP/%s" %d', "192.0.2.7:49152", "GET", path, "1.1", 404)
+    logger.removeHandler(handler)
+    line = json.loads(text.getvalue())
+    assert line["status"] == 404
+    assert line["method"] == "GET"
+    assert line["path"] == f"/{keys.PREFIX}_..."
+    assert line["message"].endswith(f'"GET /{keys.PREFIX}_... HTTP/1.1" 404')
+
+
 def test_a_log_line_without_a_consumer_stands_for_itself(log: Log) -> None:
     log.logger.info("GET /whoami")
     assert log.text.getvalue().endswith(f" INFO {log.logger.name}: GET /whoami\n")
@@ -65,12 +104,25 @@ def test_a_log_line_without_a_consumer_stands_for_itself(log: Log) -> None:
 
 @pytest.mark.parametrize(("level", "written"), [("info", True), ("warning", False)])
 def test_only_what_is_important_enough_is_written(log: Log, level: str, written: bool) -> None:
-    configure_logging(level)
+    configure_logging(make_settings(log_level=level))
     log.logger.info("GET /whoami")
     assert bool(log.text.getvalue()) == written
 
 
-def test_no_key_reaches_a_log_in_a_message_an_argument_or_a_traceback(log: Log) -> None:
+def test_in_production_a_traceback_is_in_the_line(log: Log) -> None:
+    configure_logging(make_settings())
+    try:
+        raise ValueError("of a kind")
+    except ValueError:
+        log.logger.exception("failed")
+    assert json.loads(log.text.getvalue())["exception"].endswith("ValueError: of a kind")
+
+
+@pytest.mark.parametrize("environment", ["development", "production"])
+def test_no_key_reaches_a_log_in_a_message_an_argument_or_a_traceback(
+    log: Log, environment: str
+) -> None:
+    configure_logging(make_settings(fastapi_env=environment))
     try:
         raise ValueError(WEB_KEY)
     except ValueError:
@@ -90,6 +142,13 @@ async def test_the_sender_of_a_request_is_known_to_its_log_lines(
     consumer = current_scope.get()["consumer"]
     assert consumer.name == "web"
     assert with_key.__name__ == f"in_{consumer.location}"
+
+
+def test_a_log_line_names_the_request(log: Log) -> None:
+    token = current_scope.set({"request_id": "8f3a"})
+    log.logger.info("GET /whoami")
+    current_scope.reset(token)
+    assert log.text.getvalue().endswith("GET /whoami request_id=8f3a\n")
 
 
 def test_a_key_in_the_path_is_cut_to_its_prefix() -> None:

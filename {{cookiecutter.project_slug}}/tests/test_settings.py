@@ -60,6 +60,8 @@ def test_production_is_the_default() -> None:
     {% endif %}
     assert settings.cors_origins == ()
     assert settings.max_body_size == 1024 * 1024
+    assert settings.host == "127.0.0.1"
+    assert settings.workers == 1
 
 
 def test_development_turns_on_what_production_leaves_out() -> None:
@@ -172,6 +174,16 @@ def test_a_broken_file_is_told_without_its_content(
     [
         {"max_body_size": -1},
         {"log_level": "loud"},
+        {"port": 0},
+        {"port": 65536},
+        {"workers": 0},
+        {"forwarded_allow_ips": "proxy"},
+        {"forwarded_allow_ips": "10.0.0.1,"},
+        {"forwarded_allow_ips": "10.0.0.1/8"},
+        {"forwarded_allow_ips": "*,10.0.0.1"},
+        {"root_path": "parcels"},
+        {"root_path": "/parcels/"},
+        {"root_path": "/parcels?"},
         {"cors_origins": ("app.example.com",)},
         {"cors_origins": ("https://app.example.com/",)},
         {"cors_origins": ("https://App.example.com",)},
@@ -213,6 +225,16 @@ def test_an_origin_is_explained() -> None:
 )
 def test_an_origin_may_have_a_port(origin: str) -> None:
     assert make_settings(cors_origins=(origin,)).cors_origins == (origin,)
+
+
+@pytest.mark.parametrize("proxies", ["10.0.0.1", "10.0.0.0/8, ::1", "*"])
+def test_proxies_are_addresses_networks_or_all(proxies: str) -> None:
+    assert make_settings(forwarded_allow_ips=proxies).forwarded_allow_ips == proxies
+
+
+@pytest.mark.parametrize("path", ["", "/parcels", "/api/v1.0/parcel_tracking"])
+def test_a_root_path_begins_with_a_slash_and_ends_without(path: str) -> None:
+    assert make_settings(root_path=path).root_path == path
 
 
 def test_no_representation_of_the_settings_shows_a_digest() -> None:

@@ -1,8 +1,13 @@
-"""What is written about a request: who sent it, and never a key."""
+"""What is written about a request: which one it is, who sent it, and never a key."""
 
+import json
 import logging
+import re
 import string
 from contextvars import ContextVar
+from datetime import UTC, datetime
+from secrets import token_hex
+from typing import Any
 {% if cookiecutter.__query %}
 from urllib.parse import quote, unquote_plus
 {% else %}
@@ -15,33 +20,85 @@ from . import keys
 {% if cookiecutter.__query %}
 from .locations import QUERY
 {% endif %}
+from .settings import Settings
 
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s%(sender)s"
+
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_ACCESS = ("client", "method", "path", "http_version", "status")
 
 # The ASGI scope of the request that this task answers; authentication leaves the consumer in it.
 current_scope: ContextVar[Scope] = ContextVar("current_scope")
 
 
 class KeylessFormatter(logging.Formatter):
-    """Formats a record with its sender, and takes keys out of the finished text and traceback."""
+    """Formats a record for people, and takes keys out of the finished text and traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the text of `record`, of which any key is cut to its prefix."""
-        consumer = current_scope.get({}).get("consumer")
-        record.sender = ""
-        if consumer is not None:
-            record.sender = f" consumer={consumer.name!r} location={consumer.location}"
+        """Return the text of `record` with its sender; of a key in it only the prefix is left."""
+        sender = _sender()
+        if "consumer" in sender:
+            sender["consumer"] = repr(sender["consumer"])
+        record.sender = "".join(f" {name}={value}" for name, value in sender.items())
         return keys.redact(super().format(record))
 
 
-def configure_logging(level: str) -> None:
-    """Write logs of at least `level`, those of uvicorn too, without keys and with their sender."""
+class KeylessJSONFormatter(logging.Formatter):
+    """Formats a record as one line of JSON without keys."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return what is known of `record` and its sender; of a key in it only the prefix is left."""
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            **_sender(),
+        }
+        arguments = record.args or ()
+        if record.name == "uvicorn.access" and len(arguments) == len(_ACCESS):
+            line |= zip(_ACCESS, arguments, strict=True)
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return keys.redact(json.dumps(line, default=str))
+
+
+def _sender() -> dict[str, str]:
+    scope = current_scope.get({})
+    consumer = scope.get("consumer")
+    sender = {}
+    if consumer is not None:
+        sender = {"consumer": consumer.name, "location": consumer.location}
+    if "request_id" in scope:
+        sender["request_id"] = scope["request_id"]
+    return sender
+
+
+def configure_logging(settings: Settings) -> None:
+    """Write logs, those of uvicorn too: for people in development, for programs in production."""
     logging.basicConfig()
+    formatter = KeylessFormatter(FORMAT) if settings.development else KeylessJSONFormatter()
     for name in (None, "uvicorn", "uvicorn.error", "uvicorn.access"):
         logger = logging.getLogger(name)
-        logger.setLevel(level.upper())
+        logger.setLevel(settings.log_level.upper())
         for handler in logger.handlers:
-            handler.setFormatter(KeylessFormatter(FORMAT))
+            handler.setFormatter(formatter)
+
+
+def identify(scope: Scope) -> str:
+    """Leave an id of the request in its scope, for its log lines, and return it.
+
+    It is that of `X-Request-ID` if this is 1 to 128 letters, digits, dots, dashes and underscores
+    without a key in it; otherwise it is a new one.
+    """
+    request_id = ""
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
+            request_id = value.decode()
+    if not request_id or keys.redact(request_id) != request_id:
+        request_id = token_hex(16)
+    scope["request_id"] = request_id
+    return request_id
 
 
 def keep_keys_out_of_url(scope: Scope) -> None:

@@ -2,6 +2,7 @@
 """The application: settings in, FastAPI app out."""
 
 import json
+from collections.abc import Awaitable
 from copy import deepcopy
 from typing import Any
 
@@ -15,11 +16,7 @@ from starlette.datastructures import MutableHeaders
 {% if cookiecutter.protection == "endpoints" %}
 from starlette.exceptions import HTTPException
 {% endif %}
-{% if cookiecutter.__query %}
 from starlette.types import Message, Receive, Scope, Send
-{% else %}
-from starlette.types import Receive, Scope, Send
-{% endif %}
 
 from . import __version__
 {% if cookiecutter.protection == "whole_app" %}
@@ -32,7 +29,7 @@ from .locations import HEADER, Location, locations
 {% else %}
 from .locations import Location, locations
 {% endif %}
-from .logs import configure_logging, current_scope, keep_keys_out_of_url
+from .logs import configure_logging, current_scope, identify, keep_keys_out_of_url
 from .openapi import complete
 {% if cookiecutter.__cookie %}
 from .routes import about, admin, docs, health, sign_in, users
@@ -41,6 +38,9 @@ from .routes import about, admin, docs, health, users
 {% endif %}
 from .settings import Settings, load_settings
 from .sizes import SizeLimits
+
+# The messages with which an answer begins, and which hold its headers.
+_STARTS = {"http.response.start", "websocket.accept", "websocket.http.response.start"}
 
 
 class Service(FastAPI):
@@ -55,9 +55,7 @@ class Service(FastAPI):
         if scope["type"] != "lifespan":
             keep_keys_out_of_url(scope)
             current_scope.set(scope)
-            {% if cookiecutter.__query %}
-            send = _without_referrer(send)
-            {% endif %}
+            send = _with_headers(send, identify(scope))
         await super().__call__(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
@@ -142,21 +140,30 @@ def _middleware(settings: Settings, authenticate: Authenticator) -> list[Middlew
         middleware.insert(0, cors)
     return middleware
 
-{% if cookiecutter.__query %}
 
-def _without_referrer(send: Send) -> Send:
-    """Have browsers tell no other site the URL of a page: a key may stand in it."""
+def _with_headers(send: Send, request_id: str) -> Send:
+    {% if cookiecutter.__query %}
+    """Send the id of a request along, and have browsers tell no other site its URL, keys and all."""
+    {% else %}
+    """Send the id of a request along with the answer."""
+    {% endif %}
 
-    async def send_with_policy(message: Message) -> None:
-        if message["type"].endswith("http.response.start"):
-            message.setdefault("headers", [])
-            MutableHeaders(scope=message).setdefault("Referrer-Policy", "no-referrer")
-        await send(message)
+    def send_with_headers(message: Message) -> Awaitable[None]:
+        if message["type"] in _STARTS:
+            {% if cookiecutter.__query %}
+            headers = MutableHeaders(raw=list(message.get("headers", ())))
+            headers["X-Request-ID"] = request_id
+            headers.setdefault("Referrer-Policy", "no-referrer")
+            message["headers"] = headers.raw
+            {% else %}
+            identified = (b"x-request-id", request_id.encode())
+            message["headers"] = [*message.get("headers", ()), identified]
+            {% endif %}
+        return send(message)
 
-    return send_with_policy
+    return send_with_headers
 
-{% endif %}
 
 settings = load_settings()
-configure_logging(settings.log_level)
+configure_logging(settings)
 app = create_app(settings)

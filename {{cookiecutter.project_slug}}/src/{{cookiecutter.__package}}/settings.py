@@ -1,13 +1,14 @@
 """What can be configured, and from where.
 
-The first source that knows a setting wins: the environment, `.env`, a directory of secret files (Docker
-and Kubernetes mount theirs at `/run/secrets`; `SECRETS_DIR` names another) and a TOML file
-(`config.toml`; `CONFIG_FILE` names another).
+The first source that knows a setting wins: the environment, `.env`, a directory of secret files
+(`/run/secrets`; `SECRETS_DIR` names another) and a TOML file (`config.toml`; `CONFIG_FILE` names
+another).
 """
 
 import os
 import re
 from datetime import date
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -62,6 +63,12 @@ def _check_origin(origin: str) -> str:
     return origin
 
 
+def _check_proxies(text: str) -> str:
+    for proxy in text.split(",") if text != "*" else []:
+        ip_network(proxy.strip())
+    return text
+
+
 class KeyEntry(BaseModel):
     """A key of a consumer: its digest, what it may do, and the last day (UTC) on which it is valid."""
 
@@ -111,6 +118,11 @@ class Settings(BaseSettings):
     cors_origins: tuple[Annotated[str, AfterValidator(_check_origin)], ...] = ()
     max_body_size: int = Field(default=1024 * 1024, ge=0)
     log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=1, le=65535)
+    workers: int = Field(default=1, ge=1)
+    forwarded_allow_ips: Annotated[str, AfterValidator(_check_proxies)] = "127.0.0.1,::1"
+    root_path: str = Field(default="", pattern=r"^(/[A-Za-z0-9._~-]+)*$")
 
     @field_validator("api_keys")
     @classmethod

@@ -1,0 +1,152 @@
+"""The image: its build steps are done here, in a folder, and what they make serves."""
+
+import contextlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
+from conftest import TEMPLATE, Bake, free_port, run, run_python, serving
+from images import USER, Image, build, context, stages
+from live import minted
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="images are of Linux")
+
+SECRETS = (".env", "secrets/api_keys", ".git/config", "src/my_service/.env", "config.toml")
+
+
+@pytest.fixture
+def service(bake: Bake, tmp_path: Path) -> Path:
+    """Return a project of somebody who has secrets beside the code."""
+    copy = tmp_path / "my-service"
+    shutil.copytree(bake(), copy)
+    for secret in SECRETS:
+        (copy / secret).parent.mkdir(exist_ok=True)
+        (copy / secret).write_text("secret")
+    return copy
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Return a folder that every user can look into."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+def privileged() -> bool:
+    """Tell whether the tests may drop privileges: then they must."""
+    return sys.platform != "win32" and os.geteuid() == 0
+
+
+def public_python() -> str:
+    """Return an interpreter that every user can run."""
+    here = Path(sys.base_prefix) / "bin/python3"
+    others = [shutil.which(f"python3{version}", path="/usr/bin") for version in ("", ".13", ".12")]
+    user = USER if privileged() else None
+    for python in filter(None, [str(here), *others]):
+        command = [python, "-c", "import sys, venv; sys.exit(sys.version_info < (3, 11))"]
+        with contextlib.suppress(OSError):
+            if subprocess.run(command, cwd="/", user=user, group=user, check=False).returncode == 0:
+                return python
+    pytest.skip("no Python on this machine that every user can run")
+
+
+def lock(service: Path) -> None:
+    """Write the lock file of a project."""
+    finished = run_python("-m", "uv", "lock", cwd=service)
+    assert finished.returncode == 0, finished.stderr
+
+
+def files(image: Image) -> set[Path]:
+    """Return the files of an image, but for what the server prints."""
+    return {path for path in image.root.rglob("*") if path.suffix != ".log"}
+
+
+def mounted(folder: Path, entries: list[dict[str, str]]) -> Path:
+    """Return a directory of secrets as Kubernetes mounts it: files are links into a hidden one."""
+    hidden = folder / "secrets/..2026_01_31"
+    hidden.mkdir(parents=True)
+    (hidden / "api_keys").write_text(json.dumps(entries))
+    (folder / "secrets/..data").symlink_to(hidden.name)
+    (folder / "secrets/api_keys").symlink_to("..data/api_keys")
+    return folder / "secrets"
+
+
+@pytest.mark.parametrize("locked", [True, False], ids=["with a lock file", "without one"])
+def test_the_image_serves_without_privileges(service: Path, folder: Path, locked: bool) -> None:
+    if locked:
+        lock(service)
+    image = build(service, folder, public_python())
+    key, digest = minted(service)
+    secrets = mounted(folder, [{"consumer": "web", "sha256": digest}])
+    before = files(image)
+    port = free_port()
+    env = image.environment() | {"SECRETS_DIR": str(secrets), "PORT": str(port)}
+    at = image.root / image.folder[1:]
+    user = int(image.said["USER"].partition(":")[0]) if privileged() else None
+    health = image.command("HEALTHCHECK")
+    with serving(*image.command("CMD"), port=port, cwd=at, env=env, user=user):
+        request = Request(f"http://127.0.0.1:{port}/users/me", headers={"X-API-Key": key})
+        with urlopen(request) as answer:
+            assert json.load(answer)["consumer"] == "web"
+        with pytest.raises(HTTPError, match="401"):
+            urlopen(f"http://127.0.0.1:{port}/users/me")
+        assert run(*health, cwd=at, env=env).returncode == 0
+    assert run(*health, cwd=at, env=env).returncode != 0
+    assert files(image) == before, "it wrote into its own image"
+
+
+def test_the_image_is_compiled_and_holds_neither_uv_nor_development(
+    service: Path, folder: Path
+) -> None:
+    lock(service)
+    image = build(service, folder, public_python())
+    [package] = image.root.glob("app/.venv/lib/*/site-packages/my_service")
+    assert list(package.glob("__pycache__/main.*.pyc"))
+    assert list(package.parent.glob("fastapi/__pycache__/applications.*.pyc"))
+    for absent in ("app/src", "bin/uv"):
+        assert not (image.root / absent).exists()
+    assert not (package.parent / "pytest").exists()
+    for file in files(image):
+        assert not file.is_file() or file.read_bytes() != b"secret", file
+
+
+def test_a_lock_file_that_is_out_of_step_stops_the_build(service: Path, folder: Path) -> None:
+    lock(service)
+    pyproject = service / "pyproject.toml"
+    text = pyproject.read_text().replace("\ndependencies = [", '\ndependencies = ["anyio",', 1)
+    pyproject.write_text(text)
+    with pytest.raises(AssertionError, match=r"lockfile .* needs to be updated"):
+        build(service, folder, public_python())
+
+
+def test_the_dependencies_are_a_layer_without_the_code(service: Path) -> None:
+    steps = stages((service / "Dockerfile").read_text())[0]
+    run_first = next(place for place, (name, _) in enumerate(steps) if name == "RUN")
+    copied = [arguments for name, arguments in steps[:run_first] if name == "COPY"]
+    assert copied[1:] == ["pyproject.toml uv.loc[k] ./"]
+
+
+def test_no_secret_can_get_into_the_image(service: Path) -> None:
+    visible = {path.as_posix() for path in context(service)}
+    assert {"pyproject.toml", "README.md", "LICENSE", "src/my_service/main.py"} <= visible
+    assert {path for path in visible if not path.startswith("src/my_service/")} == {
+        *("pyproject.toml", "README.md", "LICENSE")
+    }
+    assert not visible.intersection(SECRETS)
+
+
+def test_the_user_is_a_number_and_the_uv_is_the_tested_one(service: Path) -> None:
+    text = (service / "Dockerfile").read_text()
+    assert re.search(r"^USER (\d+):(\d+)$", text, re.MULTILINE)
+    [tested] = re.findall(r"^uv==(.+)$", (TEMPLATE / "requirements.txt").read_text(), re.MULTILINE)
+    assert f"/uv:{tested} " in text
