@@ -200,7 +200,10 @@ CHECKS = {
     "key_name": check_key_name,
     "key_docs_url": check_url,
     "protection": one_of("whole_app", "endpoints"),
+    "key_store": one_of("settings", "database"),
+    "rate_limit": one_of("no", "yes"),
     "deployment": one_of("docker", "kubernetes", "none"),
+    "license": one_of("MIT", "Apache-2.0", "BSD-3-Clause", "Proprietary"),
 }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 Answers = dict[str, str]
 
 _CORE = ("key_location", "protection")
-_FULL = (*_CORE, "license")
+_FULL = (*_CORE, "key_store", "rate_limit")
 
 
 def choices(template: Path) -> dict[str, list[str]]:
@@ -26,7 +26,7 @@ def core(options: dict[str, list[str]]) -> list[Answers]:
 
 
 def cover(options: dict[str, list[str]]) -> list[Answers]:
-    """Return the combinations to test: each of the core with each licence, and every other pair.
+    """Return the combinations to test: all that make other Python code, and every other pair.
 
     Further questions get their answers within these, so that each of their answers meets each
     answer to every other question; what has no place there is added.
@@ -39,7 +39,9 @@ def cover(options: dict[str, list[str]]) -> list[Answers]:
         chosen.append(max(candidates, key=lambda answers: len(_pairs(answers) & missing)))
         missing.difference_update(_pairs(chosen[-1]))
 
-    for base in _product({question: options[question] for question in _FULL}):
+    for base in _product(
+        {question: options[question] for question in _FULL if question in options}
+    ):
         choose([answers for answers in everything if base.items() <= answers.items()])
     while missing:
         choose(everything)

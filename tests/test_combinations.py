@@ -6,7 +6,7 @@ from pathlib import Path
 
 from combinations import choices, core, cover
 
-FEW = {"key_location": ["header", "cookie"], "protection": ["a", "b"], "license": ["x", "y", "z"]}
+FEW = {"key_location": ["header", "cookie"], "protection": ["a", "b"], "key_store": ["s", "d", "e"]}
 MANY = FEW | {f"option_{number}": ["yes", "no"] for number in range(5)}
 
 
@@ -16,7 +16,7 @@ def test_a_new_choice_is_in_the_matrix(tmp_path: Path) -> None:
     assert choices(tmp_path) == {"store": ["memory", "database"]}
 
 
-def test_the_core_is_there_with_each_licence() -> None:
+def test_the_core_is_there_with_each_store() -> None:
     assert len(cover(FEW)) == 2 * 2 * 3
 
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import TEMPLATE, find_python, render, run, run_python
+from conftest import CHOICES, TEMPLATE, find_python, render, run, run_python
 
 KEY = re.compile(r"my_service_[0-9A-Za-z]{51}")
 
@@ -258,7 +258,7 @@ def test_hooks_run_on_the_oldest_python_that_cookiecutter_runs_on(tmp_path: Path
     project = render(tmp_path, hooks=False)
     answers = {"project_name": "My Service", "project_slug": "my-service", "description": ""}
     answers |= {"author_name": "Ada", "key_location": "header", "key_name": "X-API-Key"}
-    answers |= {"key_docs_url": "", "protection": "whole_app"}
+    answers |= {"key_docs_url": ""} | {question: first for question, [first, *_] in CHOICES.items()}
     answers |= {"__package": "my_service", "__cookie": ""}
     for hook in ("pre_gen_project.py", "post_gen_project.py"):
         source = (TEMPLATE / "hooks" / hook).read_text(encoding="utf-8")

@@ -233,7 +233,7 @@ def test_an_answer_of_a_configuration_file_that_is_no_text_is_refused(
     assert list(output.iterdir()) == []
 
 
-@pytest.mark.parametrize("variable", ["key_location", "protection", "deployment"])
+@pytest.mark.parametrize("variable", CHOICES)
 def test_a_choice_of_a_replay_file_that_does_not_exist_is_refused(
     tmp_path: Path, variable: str
 ) -> None:
@@ -268,7 +268,7 @@ def test_a_choice_that_does_not_exist_is_refused(tmp_path: Path, answer: str) ->
 def test_enter_through_all_prompts_gives_a_good_project(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "cookiecutter", "-o", str(tmp_path), str(TEMPLATE)]
     finished = subprocess.run(
-        command, input="\n" * 10, capture_output=True, text=True, cwd=tmp_path, check=True
+        command, input="\n" * 12, capture_output=True, text=True, cwd=tmp_path, check=True
     )
     project = tmp_path / "my-service"
     assert "curl --header 'X-API-Key: my_service_" in finished.stdout

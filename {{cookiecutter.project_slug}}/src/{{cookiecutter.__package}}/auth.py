@@ -66,7 +66,7 @@ class Authenticator:
         self._trusted_origins = frozenset(settings.cors_origins)
         {% endif %}
 
-    def __call__(self, scope: Scope) -> Consumer:
+    {{ cookiecutter.__async }}def __call__(self, scope: Scope) -> Consumer:
         """Return the consumer, and leave it in the scope for whoever asks next.
 
         Raises:
@@ -82,7 +82,7 @@ class Authenticator:
                 break
         else:
             raise unauthenticated()
-        consumer = self.identify(sent, location.name)
+        consumer = {{ cookiecutter.__await }}self.identify(sent, location.name)
         {% if cookiecutter.__cookie %}
         if location.name == "cookie" and is_cross_site(scope, self._trusted_origins):
             raise HTTPException(403, "A cookie key is not accepted from another site")
@@ -90,7 +90,7 @@ class Authenticator:
         scope["consumer"] = consumer
         return consumer
 
-    def identify(self, sent: list[str], location: str) -> Consumer:
+    {{ cookiecutter.__async }}def identify(self, sent: list[str], location: str) -> Consumer:
         """Return who holds the one key that was sent in this place.
 
         Raises:
@@ -126,14 +126,14 @@ class _KeyDependency(SecurityBase):
         self.model = APIKey.model_validate({"in": "header", "name": self.scheme_name})
 
     async def __call__(self, connection: HTTPConnection, required: SecurityScopes) -> Consumer:
-        consumer = _authenticate_once(connection.scope)
+        consumer = {{ cookiecutter.__await }}_authenticate_once(connection.scope)
         if not consumer.scopes.issuperset(required.scopes):
             raise HTTPException(403, f"This needs a key with scope: {required.scope_str}")
         return consumer
 
 
-def _authenticate_once(scope: Scope) -> Consumer:
-    consumer: Consumer = scope.get("consumer") or scope["authenticate"](scope)
+{{ cookiecutter.__async }}def _authenticate_once(scope: Scope) -> Consumer:
+    consumer: Consumer = scope.get("consumer") or {{ cookiecutter.__await }}scope["authenticate"](scope)
     return consumer
 
 
@@ -157,7 +157,7 @@ class Gate:
         scope["authenticate"] = self.authenticate  # for public operations that want to know
         if scope["type"] != "lifespan" and not _is_public(scope):
             try:
-                self.authenticate(scope)
+                {{ cookiecutter.__await }}self.authenticate(scope)
             except HTTPException as error:
                 await _refuse(error, scope, receive, send)
                 return
@@ -195,7 +195,7 @@ class EarlyCheck:
 
         async def checked_receive() -> Message:
             if scope["type"] == "http" and _asks_for_key(scope):
-                _authenticate_once(scope)
+                {{ cookiecutter.__await }}_authenticate_once(scope)
             return await receive()
 
         await self.app(scope, checked_receive, send)
@@ -208,7 +208,7 @@ async def check_key_first(request: Request, error: HTTPException) -> Response:
     """
     if error.status_code != 401 and _asks_for_key(request.scope):
         try:
-            _authenticate_once(request.scope)
+            {{ cookiecutter.__await }}_authenticate_once(request.scope)
         except HTTPException as refusal:
             error = refusal
     return await http_exception_handler(request, error)
