@@ -1,5 +1,11 @@
-"""Takes the pictures of the README from the pages of running services: `make pictures`."""
+"""Takes the pictures of the README from the real thing: `make pictures`."""
 
+import io
+import os
+import pty
+import re
+import select
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +15,8 @@ from browsing import DOCS_URL, MissingError, Site, launched
 from conftest import TEMPLATE, render
 from live import attacked
 from playwright.sync_api import Browser
+from rich.console import Console
+from rich.text import Text
 
 PICTURES = TEMPLATE / "docs" / "pictures"
 ANSWERS = {
@@ -38,6 +46,48 @@ def take_sign_in(site: Site) -> None:
     page.screenshot(path=PICTURES / "sign-in.png")
 
 
+def take_terminal() -> None:
+    """Write the picture of a run of cookiecutter, with the answers of somebody who types."""
+    typed = ["Parcel Tracking", "", "Tells where a parcel is.", "Ada Lovelace"]
+    typed += ["4", "", "", "2", "", "", "", ""]
+    with TemporaryDirectory() as folder:
+        said = converse([sys.executable, "-m", "cookiecutter", str(TEMPLATE)], typed, Path(folder))
+        said = said.replace(str(Path(folder).resolve()), "/home/ada")
+    said = re.sub(r"(parcel_tracking_)\w{51}", r"\1...", said)
+    command = "cookiecutter gh:OWNER/cookiecutter-fastapi-api-key\n"
+    console = Console(record=True, width=116, file=io.StringIO())
+    console.print(Text.from_ansi("$ " + command + said.strip()), end="\n\n")
+    picture = console.export_svg(title="cookiecutter")
+    # A picture in a page gets nothing from elsewhere, fonts included.
+    picture = re.sub(r"@font-face {.*?}", "", picture, flags=re.DOTALL)
+    (PICTURES / "terminal.svg").write_text(picture, encoding="utf-8")
+
+
+def converse(command: list[str], answers: list[str], folder: Path) -> str:
+    """Run a command in a terminal, answer each question once it stands there; return the screen."""
+    if sys.platform == "win32":
+        sys.exit("Windows has no such terminals: take the pictures on another system")
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "116", "TERM": "xterm-256color"}
+    process = subprocess.Popen(
+        command, cwd=folder, env=environment, stdin=theirs, stdout=theirs, stderr=theirs
+    )
+    os.close(theirs)
+    waiting, said = list(answers), b""
+    while True:
+        ready, _, _ = select.select([ours], [], [], 1.0)
+        if ready:
+            try:
+                said += os.read(ours, 65536)
+            except OSError:  # the other end is closed
+                break
+        elif waiting:
+            os.write(ours, waiting.pop(0).encode() + b"\n")
+    process.wait()
+    os.close(ours)
+    return said.decode().replace("\r\n", "\n")
+
+
 def visit(browser: Browser, location: str, take: Callable[[Site], None]) -> None:
     """Generate a service, run it, and take its picture."""
     with TemporaryDirectory() as folder:
@@ -50,6 +100,7 @@ def visit(browser: Browser, location: str, take: Callable[[Site], None]) -> None
 def main() -> None:
     """Take all pictures, or say what is missing for it."""
     PICTURES.mkdir(parents=True, exist_ok=True)
+    take_terminal()
     try:
         with launched() as browser:
             visit(browser, "header", take_docs)
