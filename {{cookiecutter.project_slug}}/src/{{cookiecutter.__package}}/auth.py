@@ -28,7 +28,13 @@ from . import keys
 from .cross_site import is_cross_site
 {% endif %}
 from .locations import Location
+{% if cookiecutter.__limited %}
+from .rate_limits import RateLimits
+{% endif %}
 from .settings import Settings
+{% if cookiecutter.__limited %}
+from .throttle import Throttle
+{% endif %}
 {% if cookiecutter.protection == "whole_app" %}
 
 # What answers without a key, by method and exact path; everything else is closed.
@@ -54,6 +60,9 @@ class Consumer(NamedTuple):
     name: str
     scopes: frozenset[str]
     location: str
+    {% if cookiecutter.__limited %}
+    rate_limit: str | None = None
+    {% endif %}
 
 
 class Authenticator:
@@ -65,6 +74,10 @@ class Authenticator:
         {% if cookiecutter.__cookie %}
         self._trusted_origins = frozenset(settings.cors_origins)
         {% endif %}
+        {% if cookiecutter.__limited %}
+        self._throttle = Throttle(settings.failed_attempts_limit)
+        self._rate_limits = RateLimits(settings)
+        {% endif %}
 
     {{ cookiecutter.__async }}def __call__(self, scope: Scope) -> Consumer:
         """Return the consumer, and leave it in the scope for whoever asks next.
@@ -75,6 +88,9 @@ class Authenticator:
             {% else %}
             HTTPException: 401 without a valid key.
             {% endif %}
+            {% if cookiecutter.__limited %}
+            HTTPException: 429 after too many wrong keys, or too many requests.
+            {% endif %}
         """
         for location in self._locations:
             sent = location.read(scope)
@@ -82,26 +98,58 @@ class Authenticator:
                 break
         else:
             raise unauthenticated()
+        {% if cookiecutter.__limited %}
+        consumer = await self.identify(sent, location.name, scope)
+        {% else %}
         consumer = {{ cookiecutter.__await }}self.identify(sent, location.name)
+        {% endif %}
         {% if cookiecutter.__cookie %}
         if location.name == "cookie" and is_cross_site(scope, self._trusted_origins):
             raise HTTPException(403, "A cookie key is not accepted from another site")
         {% endif %}
         scope["consumer"] = consumer
+        {% if cookiecutter.__limited %}
+        await self._rate_limits.spend(scope, consumer.name, consumer.rate_limit)
+        {% endif %}
         return consumer
 
+    {% if cookiecutter.__limited %}
+    async def identify(self, sent: list[str], location: str, scope: Scope) -> Consumer:
+        """Return who holds the one key that was sent in this place; count it when it is wrong.
+
+        Raises:
+            HTTPException: 401, the same whatever is wrong: it tells an attacker nothing. 429 after
+                too many wrong keys from the same address, whatever key this is.
+        """
+        if not any(sent):
+            raise unauthenticated()
+        self._throttle.check(scope)
+        try:
+            return await self._look_up(sent, location)
+        except HTTPException as refusal:
+            if refusal.status_code == 401:
+                self._throttle.count(scope)
+            raise
+
+    async def _look_up(self, sent: list[str], location: str) -> Consumer:
+    {% else %}
     {{ cookiecutter.__async }}def identify(self, sent: list[str], location: str) -> Consumer:
         """Return who holds the one key that was sent in this place.
 
         Raises:
             HTTPException: 401, the same whatever is wrong: it tells an attacker nothing.
         """
+    {% endif %}
         if len(sent) != 1 or not keys.is_well_formed(sent[0]):
             raise unauthenticated()
         entry = self._entries.get(keys.digest(sent[0]))
         if entry is None or (entry.expires and entry.expires < datetime.now(UTC).date()):
             raise unauthenticated()
+        {% if cookiecutter.__limited %}
+        return Consumer(entry.consumer, entry.scopes, location, entry.rate_limit)
+        {% else %}
         return Consumer(entry.consumer, entry.scopes, location)
+        {% endif %}
 
 
 def unauthenticated() -> HTTPException:
@@ -133,7 +181,17 @@ class _KeyDependency(SecurityBase):
 
 
 {{ cookiecutter.__async }}def _authenticate_once(scope: Scope) -> Consumer:
+    {% if cookiecutter.__limited %}
+    if "refusal" in scope:  # whoever asks again gets the same answer, and nothing counts twice
+        raise scope["refusal"]
+    try:
+        consumer: Consumer = scope.get("consumer") or await scope["authenticate"](scope)
+    except HTTPException as refusal:
+        scope["refusal"] = refusal
+        raise
+    {% else %}
     consumer: Consumer = scope.get("consumer") or {{ cookiecutter.__await }}scope["authenticate"](scope)
+    {% endif %}
     return consumer
 
 

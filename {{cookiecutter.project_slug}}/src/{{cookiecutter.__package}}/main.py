@@ -55,7 +55,11 @@ class Service(FastAPI):
         if scope["type"] != "lifespan":
             keep_keys_out_of_url(scope)
             current_scope.set(scope)
+            {% if cookiecutter.__limited %}
+            send = _with_headers(send, identify(scope), scope)
+            {% else %}
             send = _with_headers(send, identify(scope))
+            {% endif %}
         await super().__call__(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
@@ -136,13 +140,24 @@ def _middleware(settings: Settings, authenticate: Authenticator) -> list[Middlew
             {% if cookiecutter.__cookie %}
             allow_credentials=True,
             {% endif %}
+            {% if cookiecutter.__limited %}
+            expose_headers=["RateLimit", "RateLimit-Policy", "Retry-After"],
+            {% endif %}
         )
         middleware.insert(0, cors)
     return middleware
 
 
+{% if cookiecutter.__limited %}
+def _with_headers(send: Send, request_id: str, scope: Scope) -> Send:
+{% else %}
 def _with_headers(send: Send, request_id: str) -> Send:
-    {% if cookiecutter.__query %}
+{% endif %}
+    {% if cookiecutter.__limited and cookiecutter.__query %}
+    """Send the id of a request along and what is left of a limit, and keep its URL to this site."""
+    {% elif cookiecutter.__limited %}
+    """Send the id of a request along with the answer, and what is left of its consumer's limit."""
+    {% elif cookiecutter.__query %}
     """Send the id of a request along, and have browsers tell no other site its URL, keys and all."""
     {% else %}
     """Send the id of a request along with the answer."""
@@ -158,6 +173,9 @@ def _with_headers(send: Send, request_id: str) -> Send:
             {% else %}
             identified = (b"x-request-id", request_id.encode())
             message["headers"] = [*message.get("headers", ()), identified]
+            {% endif %}
+            {% if cookiecutter.__limited %}
+            message["headers"] += scope.get("rate_limit", ())
             {% endif %}
         return send(message)
 

@@ -12,12 +12,18 @@ from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
+{% if cookiecutter.__limited %}
+from limits import parse_many
+{% endif %}
 from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
+    {% if cookiecutter.__limited %}
+    SecretStr,
+    {% endif %}
     ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
@@ -31,10 +37,23 @@ from pydantic_settings import (
 )
 
 from . import keys
+{% if cookiecutter.__limited %}
+
+# Where requests are counted when no other place is set.
+IN_MEMORY = "memory://"
+{% endif %}
 
 _MINT = "python -m {{ cookiecutter.__package }}.keys new NAME"
 _SECRETS_DIR = Path(os.environ.get("SECRETS_DIR", "/run/secrets"))
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
+{% if cookiecutter.__limited %}
+_REDIS = re.compile(
+    r"rediss?://([^\s/?#@]*@)?([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?(/\d{0,3})?"
+    r"(\?ssl_[a-z_]+=[^\s&#]+(&ssl_[a-z_]+=[^\s&#]+)*)?"
+)
+_MAX_AMOUNT = 1_000_000
+_MAX_SECONDS = 31 * 24 * 60 * 60
+{% endif %}
 
 
 def _check_digest(text: str) -> str:
@@ -67,6 +86,35 @@ def _check_proxies(text: str) -> str:
     for proxy in text.split(",") if text != "*" else []:
         ip_network(proxy.strip())
     return text
+{% if cookiecutter.__limited %}
+
+
+def _check_limit(text: str) -> str:
+    try:
+        [limit] = parse_many(text)
+    except ValueError:
+        limit = None
+    if not limit or not (1 <= limit.amount <= _MAX_AMOUNT and limit.get_expiry() <= _MAX_SECONDS):
+        raise ValueError(
+            "a limit is a number of requests up to 1000000 and a time up to 31 days,"
+            " such as 600/minute or 5000/2 hours"
+        )
+    return text
+
+
+def _check_storage(url: SecretStr) -> SecretStr:
+    text = url.get_secret_value()
+    if text != IN_MEMORY and not _REDIS.fullmatch(text):
+        raise ValueError(
+            "requests are counted in memory:// or in Redis, such as redis://cache:6379/0 or, with"
+            " TLS and a percent-encoded password, rediss://:PASSWORD@cache.example.com:6379"
+        )
+    return url
+
+
+_Limit = Annotated[str, AfterValidator(_check_limit)]
+_StorageURL = Annotated[SecretStr, AfterValidator(_check_storage)]
+{% endif %}
 
 
 class KeyEntry(BaseModel):
@@ -78,6 +126,9 @@ class KeyEntry(BaseModel):
     sha256: Annotated[str, AfterValidator(_check_digest), Field(repr=False)]
     scopes: frozenset[Annotated[str, AfterValidator(keys.check_scope)]] = frozenset()
     expires: Annotated[date, BeforeValidator(_read_expires)] | None = None
+    {% if cookiecutter.__limited %}
+    rate_limit: _Limit | None = None
+    {% endif %}
 
 
 def _name_entry(value: Any, validate: ValidatorFunctionWrapHandler) -> KeyEntry:
@@ -117,6 +168,12 @@ class Settings(BaseSettings):
     {% endif %}
     cors_origins: tuple[Annotated[str, AfterValidator(_check_origin)], ...] = ()
     max_body_size: int = Field(default=1024 * 1024, ge=0)
+    {% if cookiecutter.__limited %}
+    rate_limit: _Limit = "600/minute"
+    rate_limit_storage_url: _StorageURL = SecretStr(IN_MEMORY)
+    rate_limit_fail_open: bool = True
+    failed_attempts_limit: _Limit = "60/minute"
+    {% endif %}
     log_level: Literal["debug", "info", "warning", "error", "critical"] = "info"
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=1, le=65535)
