@@ -115,6 +115,10 @@ def test_without_a_key_the_service_does_not_start_and_says_how_to_make_one(
         ({"expires": "31.01.2027"}, "YYYY-MM-DD"),
         ({"expires": "2027-02-30"}, "YYYY-MM-DD"),
         ({"expires": 1800000000}, "YYYY-MM-DD"),
+        {% if cookiecutter.__limited %}
+        ({"rate_limit": "often"}, "such as 600/minute"),
+        ({"rate_limit": 600}, "valid string"),
+        {% endif %}
         ({"key": KEY}, "Extra inputs are not permitted"),
         ({KEY: DIGEST}, "Extra inputs are not permitted"),
     ],
@@ -174,6 +178,19 @@ def test_a_broken_file_is_told_without_its_content(
     [
         {"max_body_size": -1},
         {"log_level": "loud"},
+        {% if cookiecutter.__limited %}
+        {"rate_limit": ""},
+        {"rate_limit": "often"},
+        {"rate_limit": "600"},
+        {"rate_limit": "0/minute"},
+        {"rate_limit": "-1/minute"},
+        {"rate_limit": "1000001/minute"},
+        {"rate_limit": "10/fortnight"},
+        {"rate_limit": "10/2 months"},
+        {"rate_limit": "10/second;600/minute"},
+        {"failed_attempts_limit": "0/minute"},
+        {"rate_limit_fail_open": "perhaps"},
+        {% endif %}
         {"port": 0},
         {"port": 65536},
         {"workers": 0},
@@ -237,6 +254,26 @@ def test_a_root_path_begins_with_a_slash_and_ends_without(path: str) -> None:
     assert make_settings(root_path=path).root_path == path
 
 
+{% if cookiecutter.__limited %}
+@pytest.mark.parametrize("limit", ["600/minute", "1 per second", "5000/2 hours", "1000000/day"])
+def test_a_limit_is_a_number_and_a_time(limit: str) -> None:
+    assert make_settings(rate_limit=limit).rate_limit == limit
+
+
+def test_a_limit_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RATE_LIMIT", "often")
+    monkeypatch.setenv("FAILED_ATTEMPTS_LIMIT", "0/minute")
+    message = refusal([ENTRY], monkeypatch)
+    rule = (
+        "a limit is a number of requests up to 1000000 and a time up to 31 days,"
+        " such as 600/minute or 5000/2 hours"
+    )
+    assert message == (
+        f"The service does not start. RATE_LIMIT: {rule}; FAILED_ATTEMPTS_LIMIT: {rule}"
+    )
+
+
+{% endif %}
 def test_no_representation_of_the_settings_shows_a_digest() -> None:
     settings = make_settings(api_keys=(KeyEntry.model_validate(ENTRY),))
     assert DIGEST not in f"{settings} {settings!r} {settings.api_keys} {settings.api_keys!r}"

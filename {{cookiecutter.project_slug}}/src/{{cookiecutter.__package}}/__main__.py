@@ -1,11 +1,18 @@
 """Serves the application as its settings say: `python -m {{ cookiecutter.__package }}`."""
 
+{% if cookiecutter.__limited %}
+import logging
+{% endif %}
 from pathlib import Path
 
 import uvicorn
 
 from .logs import configure_logging
+{% if cookiecutter.__limited %}
+from .settings import IN_MEMORY, load_settings
+{% else %}
 from .settings import load_settings
+{% endif %}
 
 # How long requests in flight may take to finish once the process is told to stop.
 SHUTDOWN_SECONDS = 25
@@ -16,6 +23,15 @@ def main() -> None:
     settings = load_settings()
     configure_logging(settings)
     package = Path(__file__).parent
+    {% if cookiecutter.__limited %}
+    in_memory = settings.rate_limit_storage_url.get_secret_value() == IN_MEMORY
+    if settings.workers > 1 and in_memory:
+        logging.getLogger(package.name).warning(
+            "Each of the %d processes counts requests for itself, which allows that many times"
+            " RATE_LIMIT; set RATE_LIMIT_STORAGE_URL to count for all",
+            settings.workers,
+        )
+    {% endif %}
     uvicorn.run(
         f"{package.name}.main:app",
         host=settings.host,

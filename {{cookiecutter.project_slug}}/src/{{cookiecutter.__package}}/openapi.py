@@ -8,6 +8,23 @@ from .auth import PUBLIC_OPERATIONS, get_api_key
 from .auth import get_api_key
 {% endif %}
 from .locations import Location
+{% if cookiecutter.__limited %}
+
+_LIMIT_HEADERS = {
+    "Retry-After": {
+        "description": "The seconds after which a request passes",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "RateLimit-Policy": {
+        "description": "How many requests (q) are allowed within so many seconds (w)",
+        "schema": {"type": "string", "example": '"consumer";q=600;w=60'},
+    },
+    "RateLimit": {
+        "description": "How many of them are left (r) for the next seconds (t)",
+        "schema": {"type": "string", "example": '"consumer";r=0;t=7'},
+    },
+}
+{% endif %}
 
 
 def complete(document: dict[str, Any], locations: tuple[Location, ...]) -> None:
@@ -56,6 +73,10 @@ def complete(document: dict[str, Any], locations: tuple[Location, ...]) -> None:
             {% else %}
             if scopes:
                 operation["responses"]["403"] = _error("The key lacks a scope")
+            {% endif %}
+            {% if cookiecutter.__limited %}
+            too_many = _error("Too many requests of the consumer, or wrong keys from the address")
+            operation["responses"]["429"] = too_many | {"headers": _LIMIT_HEADERS}
             {% endif %}
 
 
