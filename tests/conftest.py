@@ -19,7 +19,7 @@ import pytest
 from combinations import choices, core, cover, name
 from cookiecutter.main import cookiecutter
 
-pytest_plugins = ["browsing"]
+pytest_plugins = ["browsing", "redis_server"]
 
 TEMPLATE = Path(__file__).parents[1]
 CHOICES = choices(TEMPLATE)
@@ -201,6 +201,14 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     else:  # the server may be a grandchild: of make, of uv, of its own reloader
         os.killpg(process.pid, signal.SIGTERM)
     process.wait(timeout=30)
+
+
+def until(condition: Callable[[], object]) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline, "it never came about"
+        time.sleep(0.02)
 
 
 def find_python(version: str) -> str | None:

@@ -14,10 +14,10 @@ KUBERNETES = {"kubernetes.yaml"}
 TOOLS = Path(sys.executable).parent
 
 
-@pytest.fixture(scope="module")
-def service(bake: Bake) -> Path:
-    """Return a project with all there is to ship it."""
-    return bake(deployment="kubernetes")
+@pytest.fixture(scope="module", params=["no", "yes"], ids=["unlimited", "limited"])
+def service(request: pytest.FixtureRequest, bake: Bake) -> Path:
+    """Return a project with all there is to ship it, without limits and with them."""
+    return bake(deployment="kubernetes", rate_limit=request.param)
 
 
 @pytest.fixture(scope="module")
@@ -64,11 +64,24 @@ def test_the_compose_file_is_valid_and_takes_privileges_away(service: Path) -> N
     finished = run_python(*command, "compose.yaml", cwd=service)
     assert finished.returncode == 0, finished.stdout
     compose = yaml.safe_load((service / "compose.yaml").read_text(encoding="utf-8"))
-    [process] = compose["services"].values()
-    assert process["read_only"] is True
-    assert process["cap_drop"] == ["ALL"]
-    assert process["security_opt"] == ["no-new-privileges:true"]
-    assert process["secrets"] == list(compose["secrets"]) == ["api_keys"]
+    for process in compose["services"].values():
+        assert process["read_only"] is True
+        assert process["cap_drop"] == ["ALL"]
+        assert process["security_opt"] == ["no-new-privileges:true"]
+    assert compose["services"]["my-service"]["secrets"] == list(compose["secrets"]) == ["api_keys"]
+
+
+def test_processes_that_limit_count_in_one_place(bake: Bake) -> None:
+    project = bake(deployment="kubernetes", rate_limit="yes")
+    compose = yaml.safe_load((project / "compose.yaml").read_text(encoding="utf-8"))
+    service = compose["services"].pop("my-service")
+    [store] = compose["services"]
+    assert service["depends_on"] == [store]
+    assert service["environment"] == {"RATE_LIMIT_STORAGE_URL": f"redis://{store}:6379"}
+    assert "ports" not in compose["services"][store]
+    manifest = (project / "kubernetes.yaml").read_text(encoding="utf-8")
+    [container] = next(yaml.safe_load_all(manifest))["spec"]["template"]["spec"]["containers"]
+    assert [variable["name"] for variable in container["env"]] == ["RATE_LIMIT_STORAGE_URL"]
 
 
 def test_the_manifest_is_valid(service: Path) -> None:

@@ -1,0 +1,87 @@
+"""A real Redis on a free port, which tests may stop, start and freeze."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from conftest import free_port, until
+
+PASSWORD = "plugh-xyzzy"  # noqa: S105
+
+
+@dataclass
+class Redis:
+    """A server that holds its data in memory alone, and wants a password."""
+
+    program: str
+    folder: Path
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Where a client finds it."""
+        return f"redis://:{PASSWORD}@127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Start it, with nothing in it, and wait until it answers."""
+        options = {
+            "bind": "127.0.0.1",
+            "port": str(self.port),
+            "requirepass": PASSWORD,
+            "save": "",
+            "dir": str(self.folder),
+        }
+        command = [part for name, value in options.items() for part in (f"--{name}", value)]
+        self.process = subprocess.Popen([self.program, *command], stdout=subprocess.DEVNULL)
+        until(self._answers)
+
+    def stop(self) -> None:
+        """End it."""
+        if self.process:
+            self.process.kill()
+            self.process.wait(timeout=30)
+            self.process = None
+
+    def freeze(self) -> None:
+        """Let it hang: its connections stay open, and nothing comes back."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, number: signal.Signals) -> None:
+        assert self.process
+        self.process.send_signal(number)
+
+    def _answers(self) -> bool:
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
+                connection.sendall(b"PING\r\n")
+                return bool(connection.recv(100))
+        except OSError:
+            return False
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[Redis]:
+    """Return a running server; where CI runs, it has to be there."""
+    program = shutil.which("redis-server") or shutil.which("valkey-server")
+    if not program:
+        how = "no redis-server: install Redis or Valkey (Debian: apt install redis-server)"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(how)
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    server = Redis(program, folder)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
