@@ -24,11 +24,11 @@ def project(bake: Bake) -> Path:
     return bake(**LIMITED)
 
 
-def about_storage(live: Live) -> list[str]:
-    """Return the lines of the log that are about the storage, in a log without its password."""
+def about_redis(live: Live) -> list[str]:
+    """Return the lines of the log about Redis, in a log without its password."""
     log = live.log.read_text(encoding="utf-8")
     assert PASSWORD not in log
-    return [line for line in log.splitlines() if "storage of rate limits" in line]
+    return [line for line in log.splitlines() if "Redis is away" in line]
 
 
 def ask(live: Live) -> int:
@@ -59,7 +59,7 @@ def test_two_processes_share_one_limit(
             assert answer.headers["ratelimit"].startswith('"consumer";r=0;t=')
             assert 0 < int(answer.headers["retry-after"]) <= 3600
             assert live.ask("/users/me", live.keys["admin"]).status == 200
-    assert not [line for live in services for line in about_storage(live)]
+    assert not [line for live in services for line in about_redis(live)]
 
 
 def test_without_redis_requests_pass_until_it_is_back(
@@ -70,12 +70,12 @@ def test_without_redis_requests_pass_until_it_is_back(
         assert ask_often([live], 10) == {200: 5, 429: 5}
         redis.stop()
         assert ask_often([live], 50) == {200: 50}
-        [line] = about_storage(live)
-        assert "(ConnectionError): requests pass uncounted" in line
+        [line] = about_redis(live)
+        assert "(ConnectionError): they pass uncounted" in line
         redis.start()
         until(lambda: ask(live) == 429)
         assert ask_often([live], 10) == {429: 10}
-        assert len(about_storage(live)) == 1
+        assert len(about_redis(live)) == 1
 
 
 def test_without_redis_requests_may_be_refused_until_it_is_back(
@@ -89,8 +89,8 @@ def test_without_redis_requests_may_be_refused_until_it_is_back(
         assert ask_often([live], 50) == {503: 50}
         assert live.ask("/users/me").status == 401
         assert live.ask("/health/ready").status == 200
-        [line] = about_storage(live)
-        assert "(ConnectionError): requests are refused" in line
+        [line] = about_redis(live)
+        assert "(ConnectionError): they are refused" in line
         redis.start()
         until(lambda: ask(live) == 200)
 
@@ -101,8 +101,8 @@ def test_a_redis_that_hangs_holds_nobody_up(project: Path, tmp_path: Path, redis
         assert ask_often([live], 10) == {200: 5, 429: 5}
         redis.freeze()
         assert ask_often([live], 100) == {200: 100}  # whoever waits gives up after 20 seconds
-        [line] = about_storage(live)
-        assert "(TimeoutError): requests pass uncounted" in line
+        [line] = about_redis(live)
+        assert "(TimeoutError): they pass uncounted" in line
         redis.thaw()
         until(lambda: ask(live) == 429)
 
@@ -114,8 +114,8 @@ def test_a_wrong_password_is_told_by_its_kind_alone(
     settings = {"RATE_LIMIT_STORAGE_URL": wrong, "LOG_LEVEL": "debug"}
     with served(project, LIMITED, tmp_path, **settings) as live:
         assert ask(live) == 200
-        [line] = about_storage(live)
-        assert "(AuthenticationError): requests pass uncounted" in line
+        [line] = about_redis(live)
+        assert "(AuthenticationError): they pass uncounted" in line
 
 
 def test_processes_that_count_in_their_own_memory_are_warned_of(
