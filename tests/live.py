@@ -17,8 +17,8 @@ from conftest import free_port, serving
 
 NAMES = {"cookie": "__Host-api_key", "header": "X-API-Key", "query": "api_key"}
 
-# Settings of a service that limits calls, but none of one attacker who tries everything.
-_PATIENT = {"RATE_LIMIT": "1000000/minute", "FAILED_ATTEMPTS_LIMIT": "1000000/minute"}
+# A service that limits calls lets one attacker try everything.
+PATIENT = {"RATE_LIMIT": "1000000/minute", "FAILED_ATTEMPTS_LIMIT": "1000000/minute"}
 
 
 @dataclass
@@ -169,7 +169,7 @@ def _running(
         "PYTHONDONTWRITEBYTECODE": "1",
         "API_KEYS": json.dumps(entries),
         "FASTAPI_ENV": "production",
-        **(_PATIENT if answers.get("rate_limit") == "yes" else {}),
+        **(PATIENT if answers.get("rate_limit") == "yes" else {}),
         **settings,
     }
     command = [sys.executable, "-m", *module]

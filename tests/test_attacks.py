@@ -15,6 +15,7 @@ from live import NAMES, Live, attacked
 
 Server = tuple[Answers, str]
 SERVERS = [(answers, http) for answers in CORE for http in ("httptools", "h11")]
+SERVERS += [(CORE[-1] | {"rate_limit": "yes"}, "httptools")]
 PROTECTED_POSTS = [
     *("/admin/password_reset", "/by-endpoint", "/by-router", "/by-inclusion", "/outer/nested"),
     *("/form", "/upload", "/stream"),
