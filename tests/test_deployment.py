@@ -46,8 +46,8 @@ def test_only_the_files_of_a_choice_are_there(
     ],
 )
 def test_what_was_not_chosen_is_not_mentioned(bake: Bake, deployment: str, unsaid: str) -> None:
-    project = bake(deployment=deployment)
-    for path in tree(project):
+    projects = [bake(deployment=deployment, rate_limit=limit) for limit in ("no", "yes")]
+    for path in [path for project in projects for path in tree(project)]:
         if path.is_file() and path.name not in ("LICENSE", ".env"):
             text = path.read_text(encoding="utf-8").replace("/run/secrets/", "")
             assert not re.findall(rf"\b(?:{unsaid})\w*", text, re.IGNORECASE), path
