@@ -4,8 +4,15 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-{% if cookiecutter.__header %}
+{% if cookiecutter.__limited %}
+from .conftest import WithKey
+{% endif %}
+{% if cookiecutter.__header and cookiecutter.__limited %}
+from .helpers import HEADER_NAME, WEB_KEY, ask, make_app, to_asgi
+{% elif cookiecutter.__header %}
 from .helpers import HEADER_NAME, ask, make_app
+{% elif cookiecutter.__limited %}
+from .helpers import WEB_KEY, ask, make_app, to_asgi
 {% else %}
 from .helpers import ask, make_app
 {% endif %}
@@ -56,3 +63,17 @@ async def test_a_401_can_be_read_by_the_page(client: httpx.AsyncClient) -> None:
     {% else %}
     assert "Access-Control-Allow-Credentials" not in answer.headers
     {% endif %}
+{% if cookiecutter.__limited %}
+
+
+async def test_a_page_can_read_what_is_left_of_a_limit(with_key: WithKey) -> None:
+    app = make_app(cors_origins=(ORIGIN,), rate_limit="1/minute")
+    request = to_asgi(with_key(WEB_KEY))
+    request["headers"]["Origin"] = ORIGIN
+    for status in (200, 429):
+        answer = await ask(app, "/whoami", **request)
+        assert answer.status == status
+        assert answer.headers["access-control-allow-origin"] == ORIGIN
+        exposed = answer.headers["access-control-expose-headers"].split(", ")
+        assert set(exposed) == {"RateLimit", "RateLimit-Policy", "Retry-After"}
+{% endif %}

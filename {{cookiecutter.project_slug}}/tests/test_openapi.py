@@ -97,6 +97,13 @@ def test_each_operation_says_what_it_needs_and_how_it_answers(
     operation = document["paths"][path][method]
     assert operation.get("security") == needs
     assert set(operation["responses"]) == answers
+{% if cookiecutter.__limited %}
+
+
+def test_a_429_tells_when_to_come_again(document: dict[str, Any]) -> None:
+    refusal = document["paths"]["/whoami"]["get"]["responses"]["429"]
+    assert set(refusal["headers"]) == {"RateLimit", "RateLimit-Policy", "Retry-After"}
+{% endif %}
 {% if cookiecutter.protection == "whole_app" %}
 
 
