@@ -5,18 +5,22 @@ library only and without the network. Cookiecutter renders this file with Jinja 
 as JSON data, never as source.
 """
 
+import os
+import sys
+
+# Cookiecutter puts this file into the temporary folder, where anybody may have put a json.py.
+sys.path[0] = os.path.dirname(os.__file__)
+
 import io
 import json
-import os
 import re
 import shlex
 import signal
 import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 ANSWERS = json.loads(
     r"""
@@ -35,22 +39,29 @@ def made_to_compare() -> bool:
     To see what an update changes, cruft generates both versions, hooks and all, in temporary
     folders; a key shown there would open nothing. Unlike cookiecutter it names no output folder.
     """
+    if "_output_dir" in ANSWERS:
+        return False
+    import tempfile  # rarely needed, and slow to import
+
     parent = Path.cwd().parent
-    return (
-        "_output_dir" not in ANSWERS
-        and parent.parent == Path(tempfile.gettempdir()).resolve()
-        and re.fullmatch(r"tmp[a-z0-9_]{8}", parent.name) is not None
-    )
+    temporary = Path(tempfile.gettempdir()).resolve()
+    return parent.parent == temporary and bool(re.fullmatch(r"tmp[a-z0-9_]{8}", parent.name))
 
 
 def init_git() -> None:
     """Make the project a git repository, unless it is inside one or git has a reason not to."""
     # In a repository of somebody else git refuses to answer, and would make another one inside it.
-    outer = any((folder / ".git").exists() for folder in Path.cwd().parents)
-    if outer or git("rev-parse", "--is-inside-work-tree") or not git("init", "--quiet"):
+    inside = any((folder / ".git").exists() for folder in (Path.cwd(), *Path.cwd().parents))
+    if inside or "GIT_DIR" in os.environ:
         return
-    # `git init --initial-branch` needs git 2.28.
-    git("symbolic-ref", "HEAD", "refs/heads/main")
+    # Before version 2.28, git has a name of its own for the first branch.
+    if git("-c", "init.defaultBranch=main", "init", "--quiet") and first_branch() != "main":
+        git("symbolic-ref", "HEAD", "refs/heads/main")
+
+
+def first_branch() -> str:
+    """Return the branch of the new repository; asking git would be another process."""
+    return Path(".git", "HEAD").read_text(encoding="utf-8").strip().rpartition("/")[2]
 
 
 def git(*arguments: str) -> bool:
@@ -62,15 +73,24 @@ def git(*arguments: str) -> bool:
 
 
 def mint() -> tuple[str, str]:
-    """Return a new key and the settings that let it in; the generated code itself makes them."""
-    command = [sys.executable, "-I", str(KEYS), "new", "developer", "--scope", "admin", "--json"]
-    minted = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    """Return a new key and the settings that let it in; the generated code itself makes them.
+
+    Raises:
+        RuntimeError: the code does not do it, because somebody changed the template.
+    """
+    code: dict[str, Any] = {"__name__": "keys"}
+    try:
+        exec(compile(KEYS.read_bytes(), str(KEYS), "exec"), code)
+        key: str = code["mint"]()
+        entry = {"consumer": "developer", "sha256": code["digest"](key), "scopes": ["admin"]}
+    except (Exception, SystemExit) as error:
+        raise RuntimeError(f"{KEYS}: {type(error).__name__}: {error}") from error
     lines = [
         "# Settings for development on this machine; never commit this file.",
         "FASTAPI_ENV=development",
-        f"API_KEYS='{json.dumps([minted['entry']])}'",
+        f"API_KEYS='{json.dumps([entry])}'",
     ]
-    return str(minted["key"]), "\n".join(lines) + "\n"
+    return key, "\n".join(lines) + "\n"
 
 
 @contextmanager
@@ -158,7 +178,7 @@ def main() -> None:
     # With a hook that fails, cookiecutter would remove the project.
     except KeyboardInterrupt:
         print(how_to_mint("interrupted"), file=sys.stderr)
-    except (OSError, subprocess.CalledProcessError, ValueError, KeyError) as error:
+    except (OSError, RuntimeError) as error:
         print(how_to_mint(str(error)), file=sys.stderr)
 
 

@@ -4,12 +4,16 @@ Runs on the Python that runs cookiecutter (3.10 or newer), with the standard lib
 Cookiecutter renders this file with Jinja first: answers enter as JSON data, never as source.
 """
 
+import os
+import sys
+
+# Cookiecutter puts this file into the temporary folder, where anybody may have put a json.py.
+sys.path[0] = os.path.dirname(os.__file__)
+
 import contextlib
 import json
 import keyword
-import os
 import re
-import sys
 import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path

@@ -219,7 +219,11 @@ def test_git_may_fail(output: Path, tmp_path: Path) -> None:
 
 @stand_in
 def test_git_may_be_too_old_to_name_the_first_branch(output: Path, tmp_path: Path) -> None:
-    old = f'case "$*" in *-b*) exit 129 ;; esac; exec {shutil.which("git")} "$@"'
+    old = f"""
+    case "$*" in *-b*) exit 129 ;; esac
+    if [ "$1 $2" = "-c init.defaultBranch=main" ]; then shift 2; fi
+    exec {shutil.which("git")} "$@"
+    """
     other = {"GIT_CONFIG_KEY_0": "init.defaultBranch", "GIT_CONFIG_VALUE_0": "other"}
     generate(output, env={**with_git(tmp_path / "bin", old), **other, "GIT_CONFIG_COUNT": "1"})
     head = (output / "my-service/.git/HEAD").read_text()
@@ -233,7 +237,9 @@ def test_git_needs_no_identity(output: Path, tmp_path: Path) -> None:
     assert (output / "my-service/.git").is_dir()
 
 
-@pytest.mark.parametrize("broken", ["raise SystemExit('no')", "print('no JSON')", "print('{}')"])
+@pytest.mark.parametrize(
+    "broken", ["raise SystemExit('no')", "no Python", "mint = None", "import nothing_of_this_name"]
+)
 @pytest.mark.skipif(os.name == "nt", reason="the printed commands are run by a POSIX shell")
 def test_when_no_key_can_be_minted_the_project_stays_and_the_way_on_is_told(
     tmp_path: Path, output: Path, broken: str

@@ -97,6 +97,23 @@ def test_a_console_that_cannot_show_the_folder_shows_the_key(tmp_path: Path) -> 
     assert KEY.search(finished.stdout)
 
 
+def test_no_module_in_the_temporary_folder_is_run(tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    for module in ("contextlib", "hashlib", "json", "pathlib", "re", "secrets", "subprocess"):
+        (temporary / f"{module}.py").write_text("raise SystemExit('hijacked')")
+    finished = generate(tmp_path / "output", env={"TMPDIR": str(temporary)})
+    assert finished.returncode == 0, finished.stderr
+    assert KEY.search(finished.stdout)
+
+
+def test_no_module_on_the_path_of_the_environment_makes_the_key(tmp_path: Path) -> None:
+    (tmp_path / "secrets.py").write_text("def choice(letters): return letters[0]")
+    finished = generate(tmp_path / "output", env={"PYTHONPATH": str(tmp_path)})
+    [key] = KEY.findall(finished.stdout)
+    assert "0" * 43 not in key
+
+
 def test_a_home_is_not_needed(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "HOME"}
     command = (sys.executable, "-m", "cookiecutter", "--no-input", TEMPLATE)
