@@ -6,7 +6,7 @@ import re
 import string
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from secrets import token_hex
+from random import getrandbits
 from typing import Any
 {% if cookiecutter.__query %}
 from urllib.parse import quote, unquote_plus
@@ -96,7 +96,7 @@ def identify(scope: Scope) -> str:
         if name == b"x-request-id" and _REQUEST_ID.fullmatch(value):
             request_id = value.decode()
     if not request_id or keys.redact(request_id) != request_id:
-        request_id = token_hex(16)
+        request_id = f"{getrandbits(128):032x}"
     scope["request_id"] = request_id
     return request_id
 

@@ -10,9 +10,6 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware import Middleware
 from fastapi.middleware.cors import CORSMiddleware
-{% if cookiecutter.__query %}
-from starlette.datastructures import MutableHeaders
-{% endif %}
 {% if cookiecutter.protection == "endpoints" %}
 from starlette.exceptions import HTTPException
 {% endif %}
@@ -55,11 +52,8 @@ class Service(FastAPI):
         if scope["type"] != "lifespan":
             keep_keys_out_of_url(scope)
             current_scope.set(scope)
-            {% if cookiecutter.__limited %}
-            send = _with_headers(send, identify(scope), scope)
-            {% else %}
-            send = _with_headers(send, identify(scope))
-            {% endif %}
+            identify(scope)
+            send = _with_headers(send, scope)
         await super().__call__(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
@@ -148,35 +142,25 @@ def _middleware(settings: Settings, authenticate: Authenticator) -> list[Middlew
     return middleware
 
 
-{% if cookiecutter.__limited %}
-def _with_headers(send: Send, request_id: str, scope: Scope) -> Send:
-{% else %}
-def _with_headers(send: Send, request_id: str) -> Send:
-{% endif %}
-    {% if cookiecutter.__limited and cookiecutter.__query %}
-    """Send the id of a request along and what is left of a limit, and keep its URL to this site."""
-    {% elif cookiecutter.__limited %}
-    """Send the id of a request along with the answer, and what is left of its consumer's limit."""
-    {% elif cookiecutter.__query %}
-    """Send the id of a request along, and have browsers tell no other site its URL, keys and all."""
+def _with_headers(send: Send, scope: Scope) -> Send:
+    {% if cookiecutter.__query %}
+    """Add what every answer says, and have browsers tell no other site its URL, keys and all."""
     {% else %}
-    """Send the id of a request along with the answer."""
+    """Add what every answer says."""
     {% endif %}
+    identified = (b"x-request-id", scope["request_id"].encode())
 
     def send_with_headers(message: Message) -> Awaitable[None]:
         if message["type"] in _STARTS:
-            {% if cookiecutter.__query %}
-            headers = MutableHeaders(raw=list(message.get("headers", ())))
-            headers["X-Request-ID"] = request_id
-            headers.setdefault("Referrer-Policy", "no-referrer")
-            message["headers"] = headers.raw
-            {% else %}
-            identified = (b"x-request-id", request_id.encode())
-            message["headers"] = [*message.get("headers", ()), identified]
-            {% endif %}
+            headers = [*message.get("headers", ()), identified]
             {% if cookiecutter.__limited %}
-            message["headers"] += scope.get("rate_limit", ())
+            headers += scope.get("rate_limit", ())
             {% endif %}
+            {% if cookiecutter.__query %}
+            if not any(name == b"referrer-policy" for name, _ in headers):
+                headers.append((b"referrer-policy", b"no-referrer"))
+            {% endif %}
+            message["headers"] = headers
         return send(message)
 
     return send_with_headers
