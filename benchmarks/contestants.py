@@ -9,20 +9,25 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, HTTPException, Security
+from fastapi.responses import JSONResponse
 from fastapi.security import APIKeyCookie, APIKeyHeader, APIKeyQuery
+from fastapi.security.api_key import APIKeyBase
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 KEY = "tutorial-3f1c9f0b2c4e4f7d8a6b5c4d3e2f1a0b"
-SERVICES = [
-    (location, protection)
-    for location in ("header", "cookie", "query", "fallback")
+LOCATIONS = ("header", "cookie", "query", "fallback")
+# What is generated to be compared: the name of a contestant, and the answers that make it.
+SERVICES = {
+    f"ours: {location}, {protection}": {"key_location": location, "protection": protection}
+    for location in LOCATIONS
     for protection in ("whole_app", "endpoints")
-]
+}
 
 
 @dataclass
@@ -35,6 +40,7 @@ class Contestant:
     key: str = KEY
     wrong_key: str = KEY[::-1]
     has_public: bool = False
+    protected: bool = True
     close: Callable[[], Any] | None = None
 
 
@@ -65,7 +71,7 @@ def bare() -> Contestant:
     """FastAPI and no protection: the limit."""
     app = FastAPI(openapi_url=None)
     add_endpoints(app, public=True)
-    return Contestant(app, has_public=True)
+    return Contestant(app, has_public=True, protected=False)
 
 
 def bare_with_settings() -> Contestant:
@@ -80,11 +86,34 @@ def bare_with_settings() -> Contestant:
     return contestant
 
 
-async def check_header(key: Annotated[str, Security(APIKeyHeader(name="X-API-Key"))]) -> str:
-    """Check a key as the tutorial of FastAPI suggests."""
-    if key != KEY:
-        raise HTTPException(401, "Invalid API key")
-    return key
+def gate() -> Contestant:
+    """Protect with the least that is a check: ASGI middleware that compares one header."""
+    contestant = bare()
+
+    class Gate:
+        def __init__(self, app: ASGIApp) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+            if (b"x-api-key", KEY.encode()) in scope.get("headers", ()):
+                await self.app(scope, receive, send)
+            else:
+                refusal = JSONResponse({"detail": "Invalid API key"}, 401)
+                await refusal(scope, receive, send)
+
+    contestant.app.add_middleware(Gate)
+    return replace(contestant, has_public=False, protected=True)
+
+
+def tutorial_check(scheme: APIKeyBase) -> Callable[..., Any]:
+    """Return a dependency that checks a key in one place as the tutorial of FastAPI suggests."""
+
+    async def check(key: Annotated[str, Security(scheme)]) -> str:
+        if key != KEY:
+            raise HTTPException(401, "Invalid API key")
+        return key
+
+    return check
 
 
 Optional = str | None
@@ -102,8 +131,17 @@ async def check_three(
     return key
 
 
-def tutorial(check: Callable[..., Any], *, whole_app: bool) -> Contestant:
+CHECKS: dict[str, tuple[Callable[..., Any], str, str]] = {
+    "header": (tutorial_check(APIKeyHeader(name="X-API-Key")), "header", "X-API-Key"),
+    "cookie": (tutorial_check(APIKeyCookie(name="api_key")), "cookie", "api_key"),
+    "query": (tutorial_check(APIKeyQuery(name="api_key")), "query", "api_key"),
+    "three schemes": (check_three, "header", "X-API-Key"),
+}
+
+
+def tutorial(place: str, *, whole_app: bool) -> Contestant:
     """Protect with a dependency: of the application, or of each endpoint."""
+    check, location, parameter = CHECKS[place]
     needed = [Security(check)]
     if whole_app:
         app = FastAPI(openapi_url=None, dependencies=needed)
@@ -111,14 +149,19 @@ def tutorial(check: Callable[..., Any], *, whole_app: bool) -> Contestant:
     else:
         app = FastAPI(openapi_url=None)
         add_endpoints(app, needed, public=True)
-    return Contestant(app, has_public=not whole_app)
+    return Contestant(app, location, parameter, has_public=not whole_app)
 
 
-def generated(location: str, protection: str, *, keys: int = 1) -> Contestant:
-    """Return what this template generates; the project is in the folder `PROJECTS`."""
-    package = f"{location}_{protection}"
-    project = Path(os.environ["PROJECTS"], package.replace("_", "-"))
-    sys.path.insert(0, str(project / "src"))
+def folder_of(answers: dict[str, str]) -> str:
+    """Return the name of the project, below the folder `PROJECTS`, that these answers make."""
+    return "-".join(answers.values()).replace("_", "-")
+
+
+def generated(answers: dict[str, str], *, keys: int = 1) -> Contestant:
+    """Return what this template generates for these answers."""
+    folder = folder_of(answers)
+    package, location = folder.replace("-", "_"), answers["key_location"]
+    sys.path.insert(0, str(Path(os.environ["PROJECTS"], folder, "src")))
     minting = importlib.import_module(f"{package}.keys")
     key, wrong_key = minting.mint(), minting.mint()
     first = json.dumps([{"consumer": "bench", "sha256": minting.digest(key)}])
@@ -128,15 +171,27 @@ def generated(location: str, protection: str, *, keys: int = 1) -> Contestant:
     others = [entry.model_copy(update={"sha256": f"{n:064x}"}) for n in range(keys - 1)]
     settings = main.settings.model_copy(update={"api_keys": (*others, entry)})
     app = main.create_app(settings)
-    needed = []
-    if protection == "endpoints":
-        needed = [Security(importlib.import_module(f"{package}.auth").get_api_key)]
-    add_endpoints(app, needed, public=protection == "endpoints")
+    by_endpoint = answers["protection"] == "endpoints"
+    auth = importlib.import_module(f"{package}.auth")
+    needed = [Security(auth.get_api_key)] if by_endpoint else []
+    add_endpoints(app, needed, public=by_endpoint)
     place = "header" if location == "fallback" else location
     names = {"header": "X-API-Key", "cookie": "__Host-api_key", "query": "api_key"}
-    return Contestant(
-        app, place, names[place], key, wrong_key, has_public=protection == "endpoints"
-    )
+    return Contestant(app, place, names[place], key, wrong_key, has_public=by_endpoint)
+
+
+def without_check(answers: dict[str, str]) -> Contestant:
+    """Return the same service with no key needed anywhere: what is left is not protection.
+
+    It keeps keys out of URLs, names requests and bounds their size.
+    """
+    contestant = generated(answers)
+    app = contestant.app
+    gate = sys.modules[type(app).__module__].Gate
+    app.user_middleware = [used for used in app.user_middleware if used.cls is not gate]
+    del app.router.routes[:2]  # the endpoints, which come first
+    add_endpoints(app, public=True)
+    return replace(contestant, has_public=True, protected=False)
 
 
 def key_auth(*, middleware: bool) -> Contestant:
@@ -176,23 +231,29 @@ def keyshield(*, cached: bool) -> Contestant:
     app, security, key, close = make_keyshield(cached=cached)
     add_endpoints(app, [Depends(security)], public=True)
     bearer, wrong = f"Bearer {key}", f"Bearer {key[:-1]}"
-    return Contestant(app, "header", "Authorization", bearer, wrong, True, close)
+    return Contestant(app, "header", "Authorization", bearer, wrong, has_public=True, close=close)
 
 
 CONTESTANTS: dict[str, Callable[[], Contestant]] = {
     "bare FastAPI": bare,
-    "tutorial: header, app": lambda: tutorial(check_header, whole_app=True),
-    "tutorial: header, endpoint": lambda: tutorial(check_header, whole_app=False),
-    "tutorial: three schemes, app": lambda: tutorial(check_three, whole_app=True),
-    "tutorial: three schemes, endpoint": lambda: tutorial(check_three, whole_app=False),
+    "the least: a gate that compares one header": gate,
+    "tutorial: header, app": partial(tutorial, "header", whole_app=True),
+    "tutorial: three schemes, app": partial(tutorial, "three schemes", whole_app=True),
     **{
-        f"ours: {location}, {protection}": partial(generated, location, protection)
-        for location, protection in SERVICES
+        f"tutorial: {place}, endpoint": partial(tutorial, place, whole_app=False)
+        for place in CHECKS
     },
-    "fastapi-key-auth: middleware": lambda: key_auth(middleware=True),
-    "fastapi-key-auth: dependency": lambda: key_auth(middleware=False),
+    **{name: partial(generated, answers) for name, answers in SERVICES.items()},
+    **{
+        f"ours: {place}, without the check": partial(
+            without_check, SERVICES[f"ours: {place}, whole_app"]
+        )
+        for place in LOCATIONS
+    },
+    "fastapi-key-auth: middleware": partial(key_auth, middleware=True),
+    "fastapi-key-auth: dependency": partial(key_auth, middleware=False),
     "fastapi-simple-security": simple_security,
-    "keyshield: cached": lambda: keyshield(cached=True),
-    "keyshield: default": lambda: keyshield(cached=False),
+    "keyshield: cached": partial(keyshield, cached=True),
+    "keyshield: default": partial(keyshield, cached=False),
 }
 REFERENCE = "bare FastAPI"

@@ -46,10 +46,12 @@ def generation(folder: Path, rounds: int) -> Iterator[dict[str, Any]]:
     """Measure how long both templates take, in turn, round after round."""
     templates = {EMPTY: write_empty_template(folder / "template"), OURS: TEMPLATE}
     for _ in range(rounds):
+        taken: dict[str, float] = {}
         for name, template in templates.items():
             output = folder / "output"
             output.mkdir()
             started = time.perf_counter()
             cookiecutter(template, output)
-            yield {"contestant": name, "generation": time.perf_counter() - started}
+            taken[name] = time.perf_counter() - started
             shutil.rmtree(output)
+            yield {"contestant": name, "generation": [taken[name], taken[EMPTY]]}

@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from urllib.error import URLError
 from urllib.request import Request, urlopen
 
 import psutil
+from contestants import REFERENCE
 
 HERE = Path(__file__).parent
 UPLOAD_SIZE = 60 * 1000 * 1000
@@ -137,32 +138,50 @@ def ask_once(server: Server) -> None:
 
 
 def throughput(names: list[str], rounds: int, seconds: float) -> Iterator[dict[str, Any]]:
-    """Measure each contestant in turn, round after round, with no other server beside it."""
+    """Measure each contestant in turn, round after round, each time beside bare FastAPI.
+
+    Both servers share a core, and one of them waits while the other one is asked.
+    """
+    with serving(REFERENCE) as bare:
+        load(bare, 1)  # the first requests are slower
+        for _ in range(rounds):
+            for name in names:
+                with serving(name) as server:
+                    ask_once(server)
+                    load(server, 1)
+                    bare_rate, bare_cpu = load(bare, seconds)
+                    rate, cpu = load(server, seconds)
+                yield {
+                    "contestant": name,
+                    "requests/s": [rate, bare_rate],
+                    "CPU/request": [cpu, bare_cpu] if cpu else None,
+                }
+
+
+def beside(
+    reference: str, names: list[str], rounds: int, measure: Callable[[Server], dict[str, float]]
+) -> Iterator[dict[str, Any]]:
+    """Measure each contestant on a server of its own, in turn, round after round."""
     for _ in range(rounds):
-        for name in names:
+        compared: dict[str, float] = {}
+        for name in [reference, *names]:
             with serving(name) as server:
-                ask_once(server)
-                load(server, 1)  # the first requests are slower
-                rate, cpu = load(server, seconds)
-                yield {"contestant": name, "requests/s": rate, "CPU/request": cpu}
+                measured = measure(server)
+            compared = compared or measured
+            pairs = {figure: [value, compared[figure]] for figure, value in measured.items()}
+            yield {"contestant": name, **pairs}
 
 
-def start_up(names: list[str], rounds: int) -> Iterator[dict[str, Any]]:
-    """Measure the time from the start of a process to its first answer."""
-    for _ in range(rounds):
-        for name in names:
-            with serving(name) as server:
-                yield {"contestant": name, "start-up": server.seconds_to_first_answer}
+def start_up(server: Server) -> dict[str, float]:
+    """Return the time from the start of the process to its first answer."""
+    return {"start-up": server.seconds_to_first_answer}
 
 
-def memory(names: list[str], rounds: int) -> Iterator[dict[str, Any]]:
-    """Measure resident memory: idle, and the most during an upload that brings no key."""
-    for _ in range(rounds):
-        for name in names:
-            with serving(name) as server:
-                idle = server.memory()
-                upload(server.port)
-                yield {"contestant": name, "idle": idle, "peak": server.peak_memory()}
+def memory(server: Server) -> dict[str, float]:
+    """Return resident memory: idle, and the most during an upload that brings no key."""
+    idle = server.memory()
+    upload(server.port)
+    return {"idle": idle, "peak": server.peak_memory()}
 
 
 def upload(port: int) -> None:

@@ -9,85 +9,111 @@ import os
 import platform
 import subprocess
 import sys
+import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from contestants import CONTESTANTS, SERVICES
+from contestants import CONTESTANTS, REFERENCE, SERVICES, folder_of
 from generating import TEMPLATE, cookiecutter, generation
-from over_socket import memory, start_up, throughput
-from report import write_reports
+from over_socket import beside, memory, start_up, throughput
+from report import PARTS, WITH_SETTINGS, write_reports
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 HERE = Path(__file__).parent
 KEY_COUNTS = [1, 1_000, 100_000]
-IN_MEMORY = ["bare FastAPI", "tutorial: header, app", "tutorial: header, endpoint"]
+IN_MEMORY = [REFERENCE, "tutorial: header, app", "tutorial: header, endpoint"]
 IN_MEMORY += ["ours: header, whole_app", "ours: header, endpoints"]
-AT_START = ["bare with settings", "tutorial: header, app", "ours: header, whole_app"]
-AT_START += ["ours: fallback, endpoints"]
+AT_START = ["tutorial: header, app", "ours: header, whole_app", "ours: fallback, endpoints"]
 PACKAGES = ["fastapi", "starlette", "pydantic", "uvicorn", "uvloop", "httptools", "cookiecutter"]
 PACKAGES += ["keyshield", "fastapi-simple-security", "fastapi-key-auth"]
 
 
 def generate_services(folder: Path) -> None:
     """Generate the service of each combination, and compile it as an image would."""
-    for location, protection in SERVICES:
-        slug = f"{location}-{protection}".replace("_", "-")
-        answers = f"project_slug={slug}", f"key_location={location}", f"protection={protection}"
-        cookiecutter(TEMPLATE, folder, *answers, hooks=False)
+    for answers in SERVICES.values():
+        given = [f"{question}={answer}" for question, answer in answers.items()]
+        cookiecutter(TEMPLATE, folder, f"project_slug={folder_of(answers)}", *given, hooks=False)
     subprocess.run([sys.executable, "-m", "compileall", "-q", str(folder)], check=True)
 
 
 def in_process(rounds: int, *options: str) -> Iterator[dict[str, Any]]:
-    """Run `in_process.py` and yield a measurement for each case of each round."""
+    """Run `in_process.py` again and again, and yield a measurement for each case of each round.
+
+    Where a process happens to have its objects makes code a few percent faster or slower: so there
+    are several.
+    """
     command = [sys.executable, "-W", "ignore", "in_process.py", "--rounds", str(rounds), *options]
-    cases: list[tuple[str, str, int]] = []
-    with subprocess.Popen(command, cwd=HERE, stdout=subprocess.PIPE, text=True) as process:
-        for line in process.stdout or ():
-            told = json.loads(line)
-            cases = told.get("cases", cases)
-            if told.get("missing"):
-                yield {"missing": told["missing"]}
-            if "round" in told:
-                for (name, kind, status), seconds in zip(cases, told["round"], strict=True):
-                    yield {"contestant": name, kind: seconds, "status": {kind: status}}
-    if process.returncode:
-        raise SystemExit("in_process.py failed")
+    for _ in range(PARTS):
+        cases: list[tuple[str, str, int]] = []
+        with subprocess.Popen(command, cwd=HERE, stdout=subprocess.PIPE, text=True) as process:
+            for line in process.stdout or ():
+                told = json.loads(line)
+                cases = told.get("cases", cases)
+                if told.get("missing"):
+                    yield {"missing": told["missing"]}
+                for (name, kind, status), pair in zip(cases, told.get("round", ()), strict=False):
+                    measured = {kind: pair} if pair else {}  # what is slow is measured less often
+                    yield {"contestant": name, **measured, "status": {kind: status}}
+        if process.returncode:
+            raise SystemExit("in_process.py failed")
 
 
-def collect(measurements: Iterable[dict[str, Any]], advance: Any) -> dict[str, Any]:
-    """Return all values of each figure of each contestant, in the order of the rounds."""
+def collect(measurements: Iterable[dict[str, Any]], advance: Callable[[], None]) -> dict[str, Any]:
+    """Return figure → contestant → pairs of a value and its reference, in their order."""
     found: dict[str, Any] = {"missing": {}, "status": defaultdict(dict)}
-    figures: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    figures: dict[str, dict[str, list[Any]]] = defaultdict(lambda: defaultdict(list))
     for measurement in measurements:
         advance()
         found["missing"] |= measurement.pop("missing", {})
-        contestant = measurement.pop("contestant", None)
-        found["status"][contestant] |= measurement.pop("status", {})
-        for figure, value in measurement.items():
-            figures[figure][contestant].append(value)
+        contestant = measurement.pop("contestant", "")
+        if "status" in measurement:
+            found["status"][contestant] |= measurement.pop("status")
+        for figure, pair in measurement.items():
+            figures[figure][contestant].append(pair)
     return {**found, "figures": figures}
 
 
 def plan(folder: Path, *, quick: bool) -> list[tuple[str, int, Iterator[dict[str, Any]]]]:
     """Return the parts of the run: title, number of measurements, and what measures."""
-    few, some, many = (1, 2, 8) if quick else (5, 7, 60)
+    few, some, many = (1, 2, 3) if quick else (PARTS, 8, 40)
     served = [name for name in CONTESTANTS if not quick or name in IN_MEMORY]
     counts = [str(count) for count in KEY_COUNTS]
     kinds = 4 * len(CONTESTANTS)
     return [
-        ("CPU in process", many * kinds, in_process(many)),
-        ("Many keys", many * 3, in_process(many, "--keys", *counts)),
-        ("Over a socket", few * len(served), throughput(served, few, 1 if quick else 3)),
-        ("Memory", some * len(IN_MEMORY), memory(IN_MEMORY, some)),
-        ("Start-up", some * 2 * len(AT_START), start_up(AT_START, some * 2)),
+        ("CPU in process", PARTS * many * kinds, in_process(many)),
+        ("Many keys", PARTS * many * 3, in_process(many, "--keys", *counts)),
+        ("Over a socket", few * len(served), throughput(served, few, 1 if quick else 2)),
+        ("Memory", some * len(IN_MEMORY), beside(REFERENCE, IN_MEMORY[1:], some, memory)),
+        (
+            "Start-up",
+            some * 2 * (len(AT_START) + 1),
+            beside(WITH_SETTINGS, AT_START, some * 2, start_up),
+        ),
         ("Generation", some * 2 * 2, generation(folder / "generation", some * 2)),
     ]
+
+
+@dataclass
+class Clock:
+    """Moves a bar forward, and shows it once a second at most."""
+
+    bars: Progress
+    bar: TaskID
+    shown: float = 0
+
+    def advance(self) -> None:
+        """Say that there is one measurement more."""
+        self.bars.advance(self.bar)
+        if time.monotonic() > self.shown + 1:
+            self.bars.refresh()
+            self.shown = time.monotonic()
 
 
 def machine() -> dict[str, Any]:
@@ -112,16 +138,18 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=HERE, help="folder of the reports")
     options = parser.parse_args()
     columns = TextColumn("{task.description:18}"), BarColumn(), TimeElapsedColumn()
+    # A bar that moves by itself would compete with what is measured.
+    progress = Progress(*columns, console=Console(stderr=True), auto_refresh=False)
     results: dict[str, Any] = {"machine": machine(), "date": f"{datetime.now(UTC):%Y-%m-%d}"}
     results |= {"quick": options.quick, "parts": {}}
-    with TemporaryDirectory() as name, Progress(*columns, console=Console(stderr=True)) as bars:
+    with TemporaryDirectory() as name, progress as bars:
         folder = Path(name)
         os.environ["PROJECTS"] = str(folder)
         generate_services(folder)
         for title, total, measurements in plan(folder, quick=options.quick):
             bar = bars.add_task(title, total=total)
-            results["parts"][title] = collect(measurements, lambda bar=bar: bars.advance(bar))
-            bars.update(bar, completed=total)
+            results["parts"][title] = collect(measurements, Clock(bars, bar).advance)
+            bars.update(bar, completed=total, refresh=True)
     write_reports(results, options.output)
 
 
