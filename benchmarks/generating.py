@@ -13,6 +13,7 @@ from typing import Any
 TEMPLATE = Path(__file__).parents[1]
 EMPTY = "an empty template with two empty hooks"
 OURS = "this template"
+WITHOUT_HOOKS = "this template, its hooks refused"
 
 
 def write_empty_template(folder: Path) -> Path:
@@ -44,14 +45,15 @@ def configuration(folder: Path) -> Path:
 
 def generation(folder: Path, rounds: int) -> Iterator[dict[str, Any]]:
     """Measure how long both templates take, in turn, round after round."""
-    templates = {EMPTY: write_empty_template(folder / "template"), OURS: TEMPLATE}
+    empty = write_empty_template(folder / "template")
+    runs = {EMPTY: (empty, True), OURS: (TEMPLATE, True), WITHOUT_HOOKS: (TEMPLATE, False)}
     for _ in range(rounds):
         taken: dict[str, float] = {}
-        for name, template in templates.items():
+        for name, (template, hooks) in runs.items():
             output = folder / "output"
             output.mkdir()
             started = time.perf_counter()
-            cookiecutter(template, output)
+            cookiecutter(template, output, hooks=hooks)
             taken[name] = time.perf_counter() - started
             shutil.rmtree(output)
             yield {"contestant": name, "generation": [taken[name], taken[EMPTY]]}

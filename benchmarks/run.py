@@ -96,7 +96,7 @@ def plan(folder: Path, *, quick: bool) -> list[tuple[str, int, Iterator[dict[str
             some * 2 * (len(AT_START) + 1),
             beside(WITH_SETTINGS, AT_START, some * 2, start_up),
         ),
-        ("Generation", some * 2 * 2, generation(folder / "generation", some * 2)),
+        ("Generation", some * 2 * 3, generation(folder / "generation", some * 2)),
     ]
 
 
