@@ -1,9 +1,15 @@
 """What a request costs, counted and not timed: every machine finds the same."""
 
+import inspect
+import sys
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
+import fastapi.dependencies.utils
+import fastapi.routing
 import pytest
 from fastapi import FastAPI
 
@@ -37,6 +43,40 @@ def calls(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     count(keys, "is_well_formed")
     count(keys, "digest")
     return counted
+
+
+@pytest.fixture
+def solved(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Collect the names of what FastAPI solves: each dependency, and the endpoint itself."""
+    names: list[str] = []
+    solve = fastapi.dependencies.utils.solve_dependencies
+
+    async def watched(**arguments: Any) -> Any:
+        call = arguments["dependant"].call
+        names.append(getattr(call, "__name__", type(call).__name__))
+        return await solve(**arguments)
+
+    monkeypatch.setattr(fastapi.dependencies.utils, "solve_dependencies", watched)
+    monkeypatch.setattr(fastapi.routing, "solve_dependencies", watched)
+    return names
+
+
+async def coroutines(app: FastAPI, path: str, **request: Any) -> set[str]:
+    """Return the coroutines of this service, without those of its routes, that a request runs."""
+    ran = set()
+
+    def watch(frame: FrameType, event: str, _: object) -> None:
+        code = frame.f_code
+        ours = Path(code.co_filename).parent == Path(keys.__file__).parent
+        if event == "call" and ours and code.co_flags & inspect.CO_COROUTINE:
+            ran.add(code.co_qualname)
+
+    sys.setprofile(watch)
+    try:
+        await ask(app, path, **request)
+    finally:
+        sys.setprofile(None)
+    return ran
 
 
 async def test_a_key_is_looked_up_once_whoever_asks_for_it(
@@ -89,3 +129,41 @@ async def test_a_body_is_read_once_and_only_for_a_key(app: FastAPI, with_key: Wi
     request["headers"]["Content-Type"] = "application/json"
     welcome = await ask(app, "/notes", method="POST", body=b"{}", **request)
     assert (welcome.status, welcome.receives) == (204, 1)
+
+
+async def test_a_public_request_awaits_only_what_must_wait(app: FastAPI) -> None:
+    {% if cookiecutter.protection == "whole_app" %}
+    assert await coroutines(app, "/health/live") == {"Service.__call__", "Gate.__call__"}
+    {% else %}
+    assert await coroutines(app, "/health/live") == {"Service.__call__"}
+    {% endif %}
+
+
+{% if not cookiecutter.__async %}
+async def test_a_key_is_checked_without_waiting(app: FastAPI, with_key: WithKey) -> None:
+    request = to_asgi(with_key(WEB_KEY))
+    {% if cookiecutter.protection == "whole_app" %}
+    assert await coroutines(app, "/", **request) == {"Service.__call__", "Gate.__call__"}
+    {% else %}
+    ran = {"Service.__call__", "_KeyDependency.__call__"}
+    assert await coroutines(app, "/whoami", **request) == ran
+    {% endif %}
+
+
+{% endif %}
+async def test_fastapi_solves_a_key_for_those_alone_who_ask_for_it(
+    app: FastAPI, solved: list[str], with_key: WithKey
+) -> None:
+    for path, expected in {
+        "/health/live": ["live"],
+        "/": ["about"],
+        "/whoami": ["whoami", "_KeyDependency"],
+    }.items():
+        solved.clear()
+        assert (await ask(app, path, **to_asgi(with_key(WEB_KEY)))).status == 200
+        assert solved == expected
+
+
+async def test_a_refusal_solves_nothing(app: FastAPI, solved: list[str]) -> None:
+    assert (await ask(app, "/notes", method="POST", body=b"{}")).status == 401
+    assert solved == []

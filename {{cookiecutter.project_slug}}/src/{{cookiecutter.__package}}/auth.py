@@ -1,5 +1,8 @@
 """Whose a key is, and what it opens."""
 
+{% if cookiecutter.protection == "endpoints" %}
+from collections.abc import Awaitable
+{% endif %}
 from datetime import UTC, datetime
 from typing import Annotated, NamedTuple
 
@@ -248,7 +251,7 @@ class EarlyCheck:
         self.app = app
         self.authenticate = authenticate
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         scope["authenticate"] = self.authenticate
 
         async def checked_receive() -> Message:
@@ -256,7 +259,7 @@ class EarlyCheck:
                 {{ cookiecutter.__await }}_authenticate_once(scope)
             return await receive()
 
-        await self.app(scope, checked_receive, send)
+        return self.app(scope, checked_receive, send)
 
 
 async def check_key_first(request: Request, error: HTTPException) -> Response:

@@ -88,9 +88,14 @@ def cookie_name(settings: Settings) -> str:
 def read_cookie(name: str, scope: Scope) -> list[str]:
     """Return the value of each cookie with this name."""
     # Of a cookie that comes twice, `request.cookies` knows the last one only.
-    lines = [line.decode("latin-1") for header, line in scope["headers"] if header == b"cookie"]
-    pairs = [pair.strip(" \t").partition("=") for line in lines for pair in line.split(";")]
-    return [value for key, _, value in pairs if key == name]
+    return [
+        value
+        for header, line in scope["headers"]
+        if header == b"cookie"
+        for pair in line.decode("latin-1").split(";")
+        for key, _, value in [pair.strip(" \t").partition("=")]
+        if key == name
+    ]
 {% endif %}
 {% if cookiecutter.__header %}
 

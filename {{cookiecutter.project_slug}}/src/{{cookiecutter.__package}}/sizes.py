@@ -1,5 +1,7 @@
 """Bounds on what a request may bring along."""
 
+from collections.abc import Awaitable
+
 from fastapi import HTTPException
 from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers
@@ -14,21 +16,22 @@ class SizeLimits:
 
     FastAPI's `max_body_size` answers 413 to a large body whatever the app has to say. Here a body
     counts when somebody asks for it, so that the answer to a request without a key stays 401.
+
+    Calling it returns what there is to await: a coroutine of its own would only wait for the next.
     """
 
     def __init__(self, app: ASGIApp, max_body_size: int) -> None:
         self.app = app
         self.max_body_size = max_body_size
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "lifespan":
-            await self.app(scope, receive, send)
-        elif sum([len(name) + len(value) for name, value in scope["headers"]]) > MAX_HEADERS_SIZE:
-            await _answer(431, "Request Header Fields Too Large")(scope, receive, send)
-        elif len(scope["query_string"]) > MAX_QUERY_SIZE:
-            await _answer(414, "URI Too Long")(scope, receive, send)
-        else:
-            await self.app(scope, self._limit(scope, receive), send)
+            return self.app(scope, receive, send)
+        if sum([len(name) + len(value) for name, value in scope["headers"]]) > MAX_HEADERS_SIZE:
+            return _answer(431, "Request Header Fields Too Large")(scope, receive, send)
+        if len(scope["query_string"]) > MAX_QUERY_SIZE:
+            return _answer(414, "URI Too Long")(scope, receive, send)
+        return self.app(scope, self._limit(scope, receive), send)
 
     def _limit(self, scope: Scope, receive: Receive) -> Receive:
         size = 0
