@@ -137,18 +137,18 @@ def ask_once(server: Server) -> None:
     urlopen(request, timeout=60).close()
 
 
-def throughput(names: list[str], rounds: int, seconds: float) -> Iterator[dict[str, Any]]:
+def throughput(names: list[str], rounds: int, seconds: int = 1) -> Iterator[dict[str, Any]]:
     """Measure each contestant in turn, round after round, each time beside bare FastAPI.
 
     Both servers share a core, and one of them waits while the other one is asked.
     """
     with serving(REFERENCE) as bare:
-        load(bare, 1)  # the first requests are slower
+        load(bare, seconds)  # the first requests are slower
         for _ in range(rounds):
             for name in names:
                 with serving(name) as server:
                     ask_once(server)
-                    load(server, 1)
+                    load(server, seconds)
                     bare_rate, bare_cpu = load(bare, seconds)
                     rate, cpu = load(server, seconds)
                 yield {

@@ -82,14 +82,14 @@ def collect(measurements: Iterable[dict[str, Any]], advance: Callable[[], None])
 
 def plan(folder: Path, *, quick: bool) -> list[tuple[str, int, Iterator[dict[str, Any]]]]:
     """Return the parts of the run: title, number of measurements, and what measures."""
-    few, some, many = (1, 2, 3) if quick else (PARTS, 8, 40)
+    few, some, many = (2, 2, 3) if quick else (PARTS, 8, 40)
     served = [name for name in CONTESTANTS if not quick or name in IN_MEMORY]
     counts = [str(count) for count in KEY_COUNTS]
     kinds = 4 * len(CONTESTANTS)
     return [
         ("CPU in process", PARTS * many * kinds, in_process(many)),
         ("Many keys", PARTS * many * 3, in_process(many, "--keys", *counts)),
-        ("Over a socket", few * len(served), throughput(served, few, 1 if quick else 2)),
+        ("Over a socket", few * len(served), throughput(served, few)),
         ("Memory", some * len(IN_MEMORY), beside(REFERENCE, IN_MEMORY[1:], some, memory)),
         (
             "Start-up",
