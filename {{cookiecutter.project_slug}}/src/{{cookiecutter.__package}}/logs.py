@@ -85,8 +85,8 @@ def configure_logging(settings: Settings) -> None:
             handler.setFormatter(formatter)
 
 
-def identify(scope: Scope) -> str:
-    """Leave an id of the request in its scope, for its log lines, and return it.
+def identify(scope: Scope) -> None:
+    """Leave an id of the request in its scope, for its log lines and its answer.
 
     It is that of `X-Request-ID` if this is 1 to 128 letters, digits, dots, dashes and underscores
     without a key in it; otherwise it is a new one.
@@ -98,7 +98,6 @@ def identify(scope: Scope) -> str:
     if not request_id or keys.redact(request_id) != request_id:
         request_id = f"{getrandbits(128):032x}"
     scope["request_id"] = request_id
-    return request_id
 
 
 def keep_keys_out_of_url(scope: Scope) -> None:
