@@ -150,6 +150,14 @@ Then call it from another terminal. Your development key is shown here, this onc
 
 def how_to_mint(reason: str) -> str:
     """Return how to go on where no key was made."""
+    if ANSWERS["key_store"] == "database":
+        return f"""
+No key was made ({reason}). All else is there. Start the service and mint one
+while it runs, as README.md tells:
+
+    cd {quote(str(Path.cwd()))}
+    make run
+"""
     return f"""
 No key was made ({reason}). All else is there. Mint one, and put the
 entry that is printed into .env, as .env.example shows; then start the service with make run:

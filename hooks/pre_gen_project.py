@@ -43,11 +43,13 @@ STANDARD_LIBRARY = sys.stdlib_module_names | set(
 # What a service is made of and worked on with, under the names of modules and of distributions.
 DEPENDENCIES = set(
     """
-    annotated_doc annotated_types anyio ast_serialize certifi click colorama dotenv fastapi h11
-    hatchling httpcore httptools httpx idna iniconfig librt mypy mypy_extensions mypyc
-    opentelemetry opentelemetry_api packaging pathspec pip pluggy py pydantic pydantic_core
-    pydantic_settings pygments pytest python_dotenv pyyaml ruff setuptools sniffio starlette
-    typing_extensions typing_inspection uv uvicorn uvloop watchfiles websockets yaml
+    aiosqlite alembic annotated_doc annotated_types anyio ast_serialize certifi click colorama
+    dotenv fastapi greenlet h11 hatchling httpcore httptools httpx idna iniconfig librt mako
+    markdown_it markdown_it_py markupsafe mdurl mypy mypy_extensions mypyc opentelemetry
+    opentelemetry_api packaging pathspec pip pluggy psycopg psycopg_binary py pydantic pydantic_core
+    pydantic_settings pygments pytest python_dotenv pyyaml rich ruff setuptools sniffio sqlalchemy
+    starlette typing_extensions typing_inspection tzdata uv uvicorn uvloop watchfiles websockets
+    yaml
     """.split()
 )
 # Folders that a service has already, and those that git, builds or linters leave out.

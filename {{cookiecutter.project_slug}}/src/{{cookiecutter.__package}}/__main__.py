@@ -3,6 +3,9 @@
 {% if cookiecutter.__limited %}
 import logging
 {% endif %}
+{% if cookiecutter.__database %}
+import sys
+{% endif %}
 from pathlib import Path
 
 import uvicorn
@@ -42,6 +45,10 @@ def main() -> None:
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
         reload=settings.development,
         reload_dirs=str(package) if settings.development else None,
+        {% if cookiecutter.__database %}
+        # Psycopg cannot use the loop that Windows has by default.
+        loop="asyncio:SelectorEventLoop" if sys.platform == "win32" else "auto",
+        {% endif %}
         log_config=None,
     )
 

@@ -35,6 +35,9 @@ from .locations import Location
 from .rate_limits import RateLimits
 {% endif %}
 from .settings import Settings
+{% if cookiecutter.__database %}
+from .store import KeyStore
+{% endif %}
 {% if cookiecutter.__limited %}
 from .throttle import Throttle
 {% endif %}
@@ -73,7 +76,11 @@ class Authenticator:
 
     def __init__(self, locations: tuple[Location, ...], settings: Settings) -> None:
         self._locations = locations
+        {% if cookiecutter.__database %}
+        self.store = KeyStore(settings)
+        {% else %}
         self._entries = {entry.sha256: entry for entry in settings.api_keys}
+        {% endif %}
         {% if cookiecutter.__cookie %}
         self._trusted_origins = frozenset(settings.cors_origins)
         {% endif %}
@@ -93,6 +100,9 @@ class Authenticator:
             {% endif %}
             {% if cookiecutter.__limited %}
             HTTPException: 429 after too many wrong keys, or too many requests.
+            {% endif %}
+            {% if cookiecutter.__database %}
+            HTTPException: 503 when only the database could tell, and it does not answer.
             {% endif %}
         """
         for location in self._locations:
@@ -123,6 +133,9 @@ class Authenticator:
         Raises:
             HTTPException: 401, the same whatever is wrong: it tells an attacker nothing. 429 after
                 too many wrong keys from the same address, whatever key this is.
+            {% if cookiecutter.__database %}
+            HTTPException: 503 when only the database could tell, and it does not answer.
+            {% endif %}
         """
         if not any(sent):
             raise unauthenticated()
@@ -141,11 +154,18 @@ class Authenticator:
 
         Raises:
             HTTPException: 401, the same whatever is wrong: it tells an attacker nothing.
+            {% if cookiecutter.__database %}
+            HTTPException: 503 when only the database could tell, and it does not answer.
+            {% endif %}
         """
     {% endif %}
         if len(sent) != 1 or not keys.is_well_formed(sent[0]):
             raise unauthenticated()
+        {% if cookiecutter.__database %}
+        entry = await self.store.find(keys.digest(sent[0]))
+        {% else %}
         entry = self._entries.get(keys.digest(sent[0]))
+        {% endif %}
         if entry is None or (entry.expires and entry.expires < datetime.now(UTC).date()):
             raise unauthenticated()
         {% if cookiecutter.__limited %}

@@ -4,20 +4,30 @@ A key is `{{ cookiecutter.__package }}_`, 43 random characters and a checksum of
 secret scanners find a key that got lost, the alphabet lets a double click select it, and the checksum
 refuses a typo without a look-up. 43 characters out of 62 carry 256 random bits: against that much
 chance a fast hash is enough, so what is stored is the SHA-256 digest of a key and never the key.
+{% if not cookiecutter.__database %}
 
 Standard library only: this file also runs as a script where nothing is installed.
+{% endif %}
 """
 
+{% if not cookiecutter.__database %}
 import argparse
+{% endif %}
 import hashlib
+{% if not cookiecutter.__database %}
 import json
+{% endif %}
 import re
 import secrets
 import string
+{% if not cookiecutter.__database %}
 import sys
+{% endif %}
 import zlib
 from datetime import date
+{% if not cookiecutter.__database %}
 from typing import Any, NoReturn
+{% endif %}
 
 PREFIX = "{{ cookiecutter.__package }}"
 DIGEST = re.compile(r"[0-9A-Fa-f]{64}")
@@ -45,7 +55,11 @@ def is_well_formed(text: str) -> bool:
 
 
 def digest(key: str) -> str:
+    {% if cookiecutter.__database %}
+    """Return the SHA-256 digest of a key, 64 hexadecimal digits: what the database holds."""
+    {% else %}
     """Return the SHA-256 digest of a key, 64 hexadecimal digits: what `API_KEYS` holds."""
+    {% endif %}
     return hashlib.sha256(key.encode()).hexdigest()
 
 
@@ -100,6 +114,7 @@ def parse_expires(text: str) -> date:
 def _checksum(body: str) -> int:
     return zlib.crc32(body.encode())
 
+{% if not cookiecutter.__database %}
 
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
@@ -148,6 +163,11 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"Key, shown once and stored nowhere:\n\n  {key}\n")
         print(f"Its entry for API_KEYS:\n\n  {json.dumps(entry)}")
 
+{% endif %}
 
 if __name__ == "__main__":
+    {% if cookiecutter.__database %}
+    from .commands import main
+
+    {% endif %}
     main()

@@ -70,6 +70,9 @@ def create_app(settings: Settings) -> FastAPI:
     {% else %}
     places = locations()
     {% endif %}
+    {% if cookiecutter.__database %}
+    authenticate = Authenticator(places, settings)
+    {% endif %}
     app = Service(
         places,
         title={{ python_string(cookiecutter.project_name) }},
@@ -88,7 +91,12 @@ def create_app(settings: Settings) -> FastAPI:
         {% else %}
         exception_handlers={RequestValidationError: _refuse_invalid},
         {% endif %}
+        {% if cookiecutter.__database %}
+        lifespan=authenticate.store.running,
+        middleware=_middleware(settings, authenticate),
+        {% else %}
         middleware=_middleware(settings, Authenticator(places, settings)),
+        {% endif %}
     )
     if settings.docs_enabled:
         app.include_router(docs.router)

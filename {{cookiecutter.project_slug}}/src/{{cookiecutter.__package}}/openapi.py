@@ -67,6 +67,9 @@ def complete(document: dict[str, Any], locations: tuple[Location, ...]) -> None:
             scopes = _scopes(operation)
             operation["security"] = [{scheme: scopes} for scheme in schemes]
             operation["responses"]["401"] = _error("Missing or invalid API key")
+            {% if cookiecutter.__database %}
+            operation["responses"]["503"] = _UNAVAILABLE
+            {% endif %}
             {% if cookiecutter.__cookie %}
             if scopes or method not in ("get", "head", "options"):
                 operation["responses"]["403"] = _error("A scope is missing, or another site asks")
@@ -92,3 +95,9 @@ def _error(description: str) -> dict[str, Any]:
         "required": ["detail"],
     }
     return {"description": description, "content": {"application/json": {"schema": schema}}}
+{% if cookiecutter.__database %}
+
+
+_SECONDS = {"description": "Seconds to wait", "schema": {"type": "integer"}}
+_UNAVAILABLE = _error("Keys cannot be checked right now") | {"headers": {"Retry-After": _SECONDS}}
+{% endif %}

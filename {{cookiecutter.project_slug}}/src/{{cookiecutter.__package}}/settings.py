@@ -21,7 +21,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    {% if cookiecutter.__limited %}
+    {% if cookiecutter.__limited or cookiecutter.__database %}
     SecretStr,
     {% endif %}
     ValidationError,
@@ -37,6 +37,9 @@ from pydantic_settings import (
 )
 
 from . import keys
+{% if cookiecutter.__database %}
+from .database import parse_url
+{% endif %}
 {% if cookiecutter.__limited %}
 
 # Where requests are counted when no other place is set.
@@ -117,6 +120,13 @@ _StorageURL = Annotated[SecretStr, AfterValidator(_check_storage)]
 {% endif %}
 
 
+{% if cookiecutter.__database %}
+def _check_url(url: SecretStr) -> SecretStr:
+    parse_url(url.get_secret_value())
+    return url
+
+
+{% endif %}
 class KeyEntry(BaseModel):
     """A key of a consumer: its digest, what it may do, and the last day (UTC) on which it is valid."""
 
@@ -159,9 +169,19 @@ class Settings(BaseSettings):
     )
 
     fastapi_env: str = "production"
+    {% if cookiecutter.__database %}
+    database_url: Annotated[SecretStr, AfterValidator(_check_url)] = SecretStr("sqlite:///keys.db")
+    key_cache_seconds: int = Field(default=30, ge=0)
+    key_grace_seconds: int = Field(default=3600, ge=0)
+    # The service itself does not look at them: `keys import` puts them into the database.
+    api_keys: tuple[Annotated[KeyEntry, WrapValidator(_name_entry)], ...] = Field(
+        default=(), repr=False
+    )
+    {% else %}
     api_keys: tuple[Annotated[KeyEntry, WrapValidator(_name_entry)], ...] = Field(
         default=(), repr=False, validate_default=True
     )
+    {% endif %}
     docs_enabled: bool = Field(default_factory=lambda read: _in_development(read))
     {% if cookiecutter.__cookie %}
     cookie_secure: bool = Field(default_factory=lambda read: not _in_development(read))
@@ -184,8 +204,10 @@ class Settings(BaseSettings):
     @field_validator("api_keys")
     @classmethod
     def _check_keys(cls, entries: tuple[KeyEntry, ...]) -> tuple[KeyEntry, ...]:
+        {% if not cookiecutter.__database %}
         if not entries:
             raise ValueError(f"no key is configured. Mint one with: {_MINT}")
+        {% endif %}
         holders: dict[str, str] = {}
         for entry in entries:
             if entry.sha256 in holders:

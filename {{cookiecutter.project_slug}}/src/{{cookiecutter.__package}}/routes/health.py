@@ -2,7 +2,11 @@
 
 from typing import Literal
 
+{% if cookiecutter.__database %}
+from fastapi import APIRouter, Request
+{% else %}
 from fastapi import APIRouter
+{% endif %}
 from pydantic import BaseModel
 
 router = APIRouter(prefix="/health", tags=["health"])
@@ -20,7 +24,15 @@ async def live() -> Health:
     return Health()
 
 
+{% if cookiecutter.__database %}
+@router.get("/ready", responses={503: {"description": "The database does not answer"}})
+async def ready(request: Request) -> Health:
+    """The service can take requests: the database of keys answers."""
+    await request.scope["authenticate"].store.check()
+    return Health()
+{% else %}
 @router.get("/ready")
 async def ready() -> Health:
     """The service can take requests; check here what it cannot work without."""
     return Health()
+{% endif %}
