@@ -1,11 +1,27 @@
 """Keys, settings and requests for the tests."""
 
+{% if cookiecutter.__database %}
+import atexit
+import shutil
+import tempfile
+from collections.abc import Iterable
+{% endif %}
 from dataclasses import dataclass
+{% if cookiecutter.__database %}
+from datetime import UTC, date, datetime
+from functools import cache
+from itertools import count
+from pathlib import Path
+{% else %}
 from datetime import date
+{% endif %}
 from typing import Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, FastAPI, Security
+{% if cookiecutter.__database %}
+from sqlalchemy import insert
+{% endif %}
 from starlette.types import ASGIApp, Message, Scope
 
 from {{ cookiecutter.__package }} import keys
@@ -13,6 +29,14 @@ from {{ cookiecutter.__package }}.auth import (
     CurrentConsumer,
     get_api_key,
 )
+{% if cookiecutter.__database %}
+from {{ cookiecutter.__package }}.database import (
+    ApiKey,
+    Base,
+    connect,
+    parse_url,
+)
+{% endif %}
 {% if cookiecutter.key_location == "fallback" %}
 from {{ cookiecutter.__package }}.locations import (
     COOKIE,
@@ -83,6 +107,54 @@ ELSEWHERE = [in_cookie, in_header]
 {% endif %}
 
 
+{% if cookiecutter.__database %}
+ENTRIES = (
+    KeyEntry(consumer="web", sha256=keys.digest(WEB_KEY)),
+    KeyEntry(consumer="admin", sha256=keys.digest(ADMIN_KEY), scopes=frozenset({"admin"})),
+    KeyEntry(consumer="old", sha256=keys.digest(EXPIRED_KEY), expires=date(2020, 1, 31)),
+)
+
+_FOLDER = Path(tempfile.mkdtemp())
+_numbers = count()
+atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
+
+
+@cache
+def _empty_database() -> Path:
+    file = _FOLDER / "empty.db"
+    Base.metadata.create_all(connect(parse_url(f"sqlite:///{file.as_posix()}")))
+    return file
+
+
+def make_database(entries: Iterable[KeyEntry] = ENTRIES) -> str:
+    """Return the URL of a new database with these keys."""
+    url = f"sqlite:///{(_FOLDER / str(next(_numbers))).as_posix()}.db"
+    shutil.copy(_empty_database(), url.removeprefix("sqlite:///"))
+    rows = [
+        {
+            "consumer": entry.consumer,
+            "digest": entry.sha256,
+            "scopes": " ".join(sorted(entry.scopes)),
+            "created": datetime(2020, 1, 1, tzinfo=UTC),
+            "expires": entry.expires,
+            {% if cookiecutter.__limited %}
+            "rate_limit": entry.rate_limit,
+            {% endif %}
+        }
+        for entry in entries
+    ]
+    if rows:
+        with connect(parse_url(url)).begin() as connection:
+            connection.execute(insert(ApiKey), rows)
+    return url
+
+
+def make_settings(**fields: Any) -> Settings:
+    """Return production settings with a database without keys, and nothing from this machine."""
+    url = f"sqlite:///{_empty_database().as_posix()}"
+    production = {"database_url": url, "fastapi_env": "production"}
+    return Settings(_env_file=None, _secrets_dir=None, **(production | fields))
+{% else %}
 def make_settings(**fields: Any) -> Settings:
     """Return production settings with the keys above, and nothing from this machine."""
     entries = (
@@ -92,6 +164,7 @@ def make_settings(**fields: Any) -> Settings:
     )
     production = {"api_keys": entries, "fastapi_env": "production"}
     return Settings(_env_file=None, _secrets_dir=None, **(production | fields))
+{% endif %}
 
 
 router = APIRouter()
@@ -109,8 +182,15 @@ async def write_note(note: dict[str, str]) -> None:
 
 
 def make_app(**fields: Any) -> FastAPI:
+    {% if cookiecutter.__database %}
+    """Return the service with a database of its own, and with two endpoints for the tests alone."""
+    if "database_url" not in fields:
+        fields["database_url"] = make_database(fields.pop("api_keys", ENTRIES))
+    app = create_app(make_settings(**fields))
+    {% else %}
     """Return the service with the settings above, and with two endpoints for the tests alone."""
     app = create_app(make_settings(**fields))
+    {% endif %}
     app.include_router(router)
     return app
 

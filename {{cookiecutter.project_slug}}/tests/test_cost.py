@@ -15,6 +15,9 @@ from fastapi import FastAPI
 
 from {{ cookiecutter.__package }} import keys
 from {{ cookiecutter.__package }}.auth import Authenticator
+{% if cookiecutter.__database %}
+from {{ cookiecutter.__package }}.queries import Database
+{% endif %}
 from {{ cookiecutter.__package }}.settings import KeyEntry
 
 from .conftest import WithKey
@@ -22,7 +25,12 @@ from .helpers import ADMIN_KEY, UNKNOWN_KEY, WEB_KEY, ask, make_app, to_asgi
 
 pytestmark = pytest.mark.anyio
 
+{% if cookiecutter.__database %}
+CACHED = {"__call__": 1, "is_well_formed": 1, "digest": 1}
+ONE_LOOK_UP = CACHED | {"find": 1}
+{% else %}
 ONE_LOOK_UP = {"__call__": 1, "is_well_formed": 1, "digest": 1}
+{% endif %}
 
 
 @pytest.fixture
@@ -42,6 +50,9 @@ def calls(app: FastAPI, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     count(Authenticator, "__call__")
     count(keys, "is_well_formed")
     count(keys, "digest")
+    {% if cookiecutter.__database %}
+    count(Database, "find")
+    {% endif %}
     return counted
 
 
@@ -93,6 +104,18 @@ async def test_an_unknown_key_costs_one_look_up_too(
     assert calls == ONE_LOOK_UP
 
 
+{% if cookiecutter.__database %}
+@pytest.mark.parametrize(("key", "status"), [(WEB_KEY, 200), (UNKNOWN_KEY, 401)])
+async def test_what_was_looked_up_a_moment_ago_costs_no_query(
+    app: FastAPI, calls: Counter[str], with_key: WithKey, key: str, status: int
+) -> None:
+    for expected in (ONE_LOOK_UP, CACHED):
+        calls.clear()
+        assert (await ask(app, "/whoami", **to_asgi(with_key(key)))).status == status
+        assert calls == expected
+
+
+{% endif %}
 @pytest.mark.parametrize("key", ["short", WEB_KEY[:-1], WEB_KEY[:-1] + "-"])
 async def test_a_malformed_key_costs_no_look_up(
     app: FastAPI, calls: Counter[str], with_key: WithKey, key: str

@@ -1,10 +1,14 @@
 """Keys are minted here, recognised by their format, and never stored."""
 
+{% if not cookiecutter.__database %}
 import io
 import json
+{% endif %}
 import re
+{% if not cookiecutter.__database %}
 import subprocess
 import sys
+{% endif %}
 import zlib
 
 import pytest
@@ -76,6 +80,7 @@ def test_redaction_leaves_other_text_alone() -> None:
     assert keys.redact(text) == text
 
 
+{% if not cookiecutter.__database %}
 def test_new_prints_the_key_and_its_entry(capsys: pytest.CaptureFixture[str]) -> None:
     keys.main(["new", "web"])
     shown = capsys.readouterr().out
@@ -194,6 +199,7 @@ def test_help_says_how_it_is_done(
     assert set(lines) <= set(shown)
 
 
+{% endif %}
 @pytest.mark.parametrize("name", ["w", "w" * 64, "Bäckerei 漢字"])
 def test_a_consumer_has_a_printable_name(name: str) -> None:
     assert keys.check_consumer(name) == name
@@ -204,9 +210,11 @@ def test_a_consumer_cannot_be_named_by_a_key_or_a_digest(name: str) -> None:
     mistake = "a consumer's name must not be a key or a digest, but say billing-web"
     with pytest.raises(ValueError, match=f"^{mistake}$"):
         keys.check_consumer(name)
+{% if not cookiecutter.__database %}
 
 
 def test_the_command_line_runs_as_a_script_where_nothing_is_installed() -> None:
     command = [sys.executable, "-I", keys.__file__, "new", "web", "--json"]
     finished = subprocess.run(command, capture_output=True, text=True, check=True)
     assert keys.is_well_formed(json.loads(finished.stdout)["key"])
+{% endif %}

@@ -44,7 +44,11 @@ SCHEMES = {
     {% endif %}
 }
 ANY_KEY: list[dict[str, list[str]]] = [{scheme: []} for scheme in SCHEMES]
-{% if cookiecutter.__limited %}
+{% if cookiecutter.__database and cookiecutter.__limited %}
+REFUSALS = {"400", "401", "403", "413", "422", "429", "503"}
+{% elif cookiecutter.__database %}
+REFUSALS = {"400", "401", "403", "413", "422", "503"}
+{% elif cookiecutter.__limited %}
 REFUSALS = {"400", "401", "403", "413", "422", "429"}
 {% else %}
 REFUSALS = {"400", "401", "403", "413", "422"}
@@ -78,12 +82,23 @@ def test_each_location_is_a_scheme_of_its_own(document: dict[str, Any]) -> None:
     [
         {% if cookiecutter.protection == "whole_app" %}
         ("get", "/health/live", [], {"200"}),
-        ("get", "/health/ready", [], {"200"}),
         {% else %}
         ("get", "/health/live", None, {"200"}),
+        {% endif %}
+        {% if cookiecutter.__database and cookiecutter.protection == "whole_app" %}
+        ("get", "/health/ready", [], {"200", "503"}),
+        {% elif cookiecutter.__database %}
+        ("get", "/health/ready", None, {"200", "503"}),
+        {% elif cookiecutter.protection == "whole_app" %}
+        ("get", "/health/ready", [], {"200"}),
+        {% else %}
         ("get", "/health/ready", None, {"200"}),
         {% endif %}
-        {% if cookiecutter.__limited %}
+        {% if cookiecutter.__database and cookiecutter.__limited %}
+        ("get", "/whoami", ANY_KEY, {"200", "401", "429", "503"}),
+        {% elif cookiecutter.__database %}
+        ("get", "/whoami", ANY_KEY, {"200", "401", "503"}),
+        {% elif cookiecutter.__limited %}
         ("get", "/whoami", ANY_KEY, {"200", "401", "429"}),
         {% else %}
         ("get", "/whoami", ANY_KEY, {"200", "401"}),
@@ -95,6 +110,10 @@ def test_each_operation_says_what_it_needs_and_how_it_answers(
     document: dict[str, Any], method: str, path: str, needs: object, answers: set[str]
 ) -> None:
     operation = document["paths"][path][method]
+    {% if cookiecutter.__database %}
+    if needs:
+        assert "Retry-After" in operation["responses"]["503"]["headers"]
+    {% endif %}
     assert operation.get("security") == needs
     assert set(operation["responses"]) == answers
 {% if cookiecutter.__limited %}

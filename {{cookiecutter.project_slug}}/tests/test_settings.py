@@ -62,6 +62,10 @@ def test_production_is_the_default() -> None:
     assert settings.max_body_size == 1024 * 1024
     assert settings.host == "127.0.0.1"
     assert settings.workers == 1
+    {% if cookiecutter.__database %}
+    assert settings.key_cache_seconds == 30
+    assert settings.key_grace_seconds == 3600
+    {% endif %}
 
 
 def test_development_turns_on_what_production_leaves_out() -> None:
@@ -96,6 +100,7 @@ def test_the_first_source_that_knows_a_setting_wins(
     assert load_settings().log_level == "error"
 
 
+{% if not cookiecutter.__database %}
 @pytest.mark.parametrize("entries", ["", "[]"])
 def test_without_a_key_the_service_does_not_start_and_says_how_to_make_one(
     entries: str, monkeypatch: pytest.MonkeyPatch
@@ -104,6 +109,7 @@ def test_without_a_key_the_service_does_not_start_and_says_how_to_make_one(
     assert f"python -m {keys.__name__} new NAME" in message
 
 
+{% endif %}
 @pytest.mark.parametrize(
     ("fields", "problem"),
     [
@@ -201,6 +207,10 @@ def test_a_broken_file_is_told_without_its_content(
         {"root_path": "parcels"},
         {"root_path": "/parcels/"},
         {"root_path": "/parcels?"},
+        {% if cookiecutter.__database %}
+        {"key_cache_seconds": -1},
+        {"key_grace_seconds": -1},
+        {% endif %}
         {"cors_origins": ("app.example.com",)},
         {"cors_origins": ("https://app.example.com/",)},
         {"cors_origins": ("https://App.example.com",)},
