@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from combinations import Answers
-from conftest import free_port, serving
+from conftest import free_port, run, serving
 
 NAMES = {"cookie": "__Host-api_key", "header": "X-API-Key", "query": "api_key"}
 
@@ -40,6 +40,7 @@ class Live:
     keys: dict[str, str]
     digests: dict[str, str]
     environment: str
+    variables: dict[str, str]
 
     @property
     def whole_app(self) -> bool:
@@ -124,6 +125,13 @@ def minted(project: Path, package: str = "my_service") -> tuple[str, str]:
     return key, module["digest"](key)
 
 
+def manage(*command: str, cwd: Path, env: dict[str, str]) -> str:
+    """Run a command of `my_service.keys` and return what it says."""
+    finished = run(sys.executable, "-m", "my_service.keys", *command, cwd=cwd, env=env)
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout
+
+
 @contextmanager
 def attacked(
     project: Path,
@@ -172,6 +180,10 @@ def _running(
         **(PATIENT if answers.get("rate_limit") == "yes" else {}),
         **settings,
     }
+    if answers.get("key_store") == "database":
+        for step in ("migrate", "import"):
+            manage(step, cwd=folder, env=environment)
+        del environment["API_KEYS"]
     command = [sys.executable, "-m", *module]
     with serving(*command, port=port, cwd=folder, env=environment) as log:
-        yield Live(answers, port, log, keys, digests, environment["FASTAPI_ENV"])
+        yield Live(answers, port, log, keys, digests, environment["FASTAPI_ENV"], environment)

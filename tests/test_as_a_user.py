@@ -31,8 +31,13 @@ def machine(folder: Path, *, with_uv: bool) -> dict[str, str]:
     [
         ({"license": "Proprietary"}, True, "highest"),
         ({"key_location": "fallback", "protection": "endpoints"}, False, "lowest-direct"),
+        ({"key_location": "fallback", "key_store": "database"}, True, "lowest-direct"),
     ],
-    ids=["the newest versions, with uv", "the oldest versions, without uv"],
+    ids=[
+        "the newest versions, with uv",
+        "the oldest versions, without uv",
+        "the oldest versions, with a database",
+    ],
 )
 def test_a_fresh_clone_is_tested_and_served(
     answers: dict[str, str], with_uv: bool, resolution: str, tmp_path: Path

@@ -16,6 +16,11 @@ from live import NAMES, Live, attacked
 Server = tuple[Answers, str]
 SERVERS = [(answers, http) for answers in CORE for http in ("httptools", "h11")]
 SERVERS += [(CORE[-1] | {"rate_limit": "yes"}, "httptools")]
+SERVERS += [
+    (answers | {"key_store": "database"}, "httptools")
+    for answers in CORE
+    if answers["key_location"] == "fallback"
+]
 PROTECTED_POSTS = [
     *("/admin/password_reset", "/by-endpoint", "/by-router", "/by-inclusion", "/outer/nested"),
     *("/form", "/upload", "/stream"),

@@ -17,6 +17,7 @@ import pytest
 from conftest import TEMPLATE, Bake, free_port, run, run_python, serving
 from images import USER, Image, build, context, stages
 from live import minted
+from postgresql import Postgres
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="images are of Linux")
 
@@ -24,10 +25,10 @@ SECRETS = (".env", "secrets/api_keys", ".git/config", "src/my_service/.env", "co
 
 
 @pytest.fixture
-def service(bake: Bake, tmp_path: Path) -> Path:
+def service(bake: Bake, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     """Return a project of somebody who has secrets beside the code."""
     copy = tmp_path / "my-service"
-    shutil.copytree(bake(), copy)
+    shutil.copytree(bake(**getattr(request, "param", {})), copy)
     for secret in SECRETS:
         (copy / secret).parent.mkdir(exist_ok=True)
         (copy / secret).write_text("secret")
@@ -71,13 +72,13 @@ def files(image: Image) -> set[Path]:
     return {path for path in image.root.rglob("*") if path.suffix != ".log"}
 
 
-def mounted(folder: Path, entries: list[dict[str, str]]) -> Path:
+def mounted(folder: Path, name: str, text: str) -> Path:
     """Return a directory of secrets as Kubernetes mounts it: files are links into a hidden one."""
     hidden = folder / "secrets/..2026_01_31"
     hidden.mkdir(parents=True)
-    (hidden / "api_keys").write_text(json.dumps(entries))
+    (hidden / name).write_text(text)
     (folder / "secrets/..data").symlink_to(hidden.name)
-    (folder / "secrets/api_keys").symlink_to("..data/api_keys")
+    (folder / "secrets" / name).symlink_to(f"..data/{name}")
     return folder / "secrets"
 
 
@@ -87,7 +88,7 @@ def test_the_image_serves_without_privileges(service: Path, folder: Path, locked
         lock(service)
     image = build(service, folder, public_python())
     key, digest = minted(service)
-    secrets = mounted(folder, [{"consumer": "web", "sha256": digest}])
+    secrets = mounted(folder, "api_keys", json.dumps([{"consumer": "web", "sha256": digest}]))
     before = files(image)
     port = free_port()
     env = image.environment() | {"SECRETS_DIR": str(secrets), "PORT": str(port)}
@@ -102,6 +103,31 @@ def test_the_image_serves_without_privileges(service: Path, folder: Path, locked
             urlopen(f"http://127.0.0.1:{port}/users/me")
         assert run(*health, cwd=at, env=env).returncode == 0
     assert run(*health, cwd=at, env=env).returncode != 0
+    assert files(image) == before, "it wrote into its own image"
+
+
+@pytest.mark.parametrize("service", [{"key_store": "database"}], indirect=True, ids=["database"])
+def test_the_image_brings_along_what_makes_its_tables(
+    service: Path, folder: Path, postgres: Postgres
+) -> None:
+    image = build(service, folder, public_python())
+    url = postgres.database()
+    secrets, port = mounted(folder, "database_url", f"{url}\n"), free_port()
+    env = image.environment() | {"SECRETS_DIR": str(secrets), "PORT": str(port)}
+    at = image.root / image.folder[1:]
+    user = int(image.said["USER"].partition(":")[0]) if privileged() else None
+    before = files(image)
+
+    def manage(*command: str) -> str:
+        words = [*image.command("CMD")[:2], "my_service.keys", *command]
+        return subprocess.check_output(words, cwd=at, env=env, user=user, group=user, text=True)
+
+    assert "at step 0001" in manage("migrate")
+    with serving(*image.command("CMD"), port=port, cwd=at, env=env, user=user):
+        key = json.loads(manage("new", "web", "--json"))["key"]
+        request = Request(f"http://127.0.0.1:{port}/users/me", headers={"X-API-Key": key})
+        with urlopen(request) as answer:
+            assert json.load(answer)["consumer"] == "web"
     assert files(image) == before, "it wrote into its own image"
 
 

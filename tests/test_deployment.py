@@ -7,17 +7,24 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import Bake, run, run_python, tree
+from conftest import CHOICES, Bake, run, run_python, tree
 
 DOCKER = {"Dockerfile", ".dockerignore", "compose.yaml"}
 KUBERNETES = {"kubernetes.yaml"}
 TOOLS = Path(sys.executable).parent
 
 
+@pytest.fixture(scope="module", params=CHOICES["key_store"])
+def store(request: pytest.FixtureRequest) -> str:
+    """Return each place for keys in turn."""
+    chosen: str = request.param
+    return chosen
+
+
 @pytest.fixture(scope="module", params=["no", "yes"], ids=["unlimited", "limited"])
-def service(request: pytest.FixtureRequest, bake: Bake) -> Path:
+def service(request: pytest.FixtureRequest, bake: Bake, store: str) -> Path:
     """Return a project with all there is to ship it, without limits and with them."""
-    return bake(deployment="kubernetes", rate_limit=request.param)
+    return bake(deployment="kubernetes", key_store=store, rate_limit=request.param)
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +52,11 @@ def test_only_the_files_of_a_choice_are_there(
         ("docker", "kube|pod|cluster|registry"),
     ],
 )
-def test_what_was_not_chosen_is_not_mentioned(bake: Bake, deployment: str, unsaid: str) -> None:
-    projects = [bake(deployment=deployment, rate_limit=limit) for limit in ("no", "yes")]
+def test_what_was_not_chosen_is_not_mentioned(
+    bake: Bake, store: str, deployment: str, unsaid: str
+) -> None:
+    fields = {"deployment": deployment, "key_store": store}
+    projects = [bake(rate_limit=limit, **fields) for limit in ("no", "yes")]
     for path in [path for project in projects for path in tree(project)]:
         if path.is_file() and path.name not in ("LICENSE", ".env"):
             text = path.read_text(encoding="utf-8").replace("/run/secrets/", "")
@@ -59,29 +69,62 @@ def test_hadolint_has_nothing_to_say(service: Path) -> None:
     assert (finished.returncode, finished.stdout) == (0, "")
 
 
-def test_the_compose_file_is_valid_and_takes_privileges_away(service: Path) -> None:
+def test_the_compose_file_is_valid_and_takes_privileges_away(service: Path, store: str) -> None:
     command = ["-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
     finished = run_python(*command, "compose.yaml", cwd=service)
     assert finished.returncode == 0, finished.stdout
+    readme = (service / "README.md").read_text(encoding="utf-8")
     compose = yaml.safe_load((service / "compose.yaml").read_text(encoding="utf-8"))
-    for process in compose["services"].values():
+    ours = {name: process for name, process in compose["services"].items() if name != "postgres"}
+    for process in ours.values():
         assert process["read_only"] is True
         assert process["cap_drop"] == ["ALL"]
         assert process["security_opt"] == ["no-new-privileges:true"]
-    assert compose["services"]["my-service"]["secrets"] == list(compose["secrets"]) == ["api_keys"]
+    built = [process for process in ours.values() if "build" in process]
+    assert len(built) == (2 if store == "database" else 1)
+    secret = "database_url" if store == "database" else "api_keys"
+    assert all(process["secrets"] == [secret] for process in built)
+    for name, origin in compose["secrets"].items():
+        assert origin == {"file": f"secrets/{name}"}
+        assert re.search(rf"> secrets/{name}( |$)", readme, re.MULTILINE), name
 
 
-def test_processes_that_limit_count_in_one_place(bake: Bake) -> None:
-    project = bake(deployment="kubernetes", rate_limit="yes")
+def test_processes_that_limit_count_in_one_place(bake: Bake, store: str) -> None:
+    project = bake(deployment="kubernetes", key_store=store, rate_limit="yes")
     compose = yaml.safe_load((project / "compose.yaml").read_text(encoding="utf-8"))
-    service = compose["services"].pop("my-service")
-    [store] = compose["services"]
-    assert service["depends_on"] == [store]
-    assert service["environment"] == {"RATE_LIMIT_STORAGE_URL": f"redis://{store}:6379"}
-    assert "ports" not in compose["services"][store]
+    service = compose["services"]["my-service"]
+    assert "valkey" in service["depends_on"]
+    assert service["environment"] == {"RATE_LIMIT_STORAGE_URL": "redis://valkey:6379"}
+    assert "ports" not in compose["services"]["valkey"]
     manifest = (project / "kubernetes.yaml").read_text(encoding="utf-8")
     [container] = next(yaml.safe_load_all(manifest))["spec"]["template"]["spec"]["containers"]
     assert [variable["name"] for variable in container["env"]] == ["RATE_LIMIT_STORAGE_URL"]
+
+
+def test_tables_are_made_before_the_service_serves(bake: Bake) -> None:
+    service = bake(deployment="kubernetes", key_store="database")
+    compose = yaml.safe_load((service / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    migrate = ["python", "-m", "my_service.keys", "migrate"]
+    assert compose["migrate"]["command"] == migrate
+    waits = {name: process.get("depends_on", {}) for name, process in compose.items()}
+    assert waits["my-service"] == {"migrate": {"condition": "service_completed_successfully"}}
+    assert waits["migrate"] == {"postgres": {"condition": "service_healthy"}}
+    documents = yaml.safe_load_all((service / "kubernetes.yaml").read_text(encoding="utf-8"))
+    pod = next(documents)["spec"]["template"]["spec"]
+    [first], [container] = pod["initContainers"], pod["containers"]
+    assert first["command"] == migrate
+    for same in ("image", "securityContext", "resources"):
+        assert first[same] == container[same]
+
+
+def test_a_pod_that_served_goes_on_without_its_database_for_the_grace(bake: Bake) -> None:
+    service = bake(deployment="kubernetes", key_store="database")
+    documents = yaml.safe_load_all((service / "kubernetes.yaml").read_text(encoding="utf-8"))
+    [container] = next(documents)["spec"]["template"]["spec"]["containers"]
+    probe = container["readinessProbe"]
+    settings = (service / "src/my_service/settings.py").read_text(encoding="utf-8")
+    [grace] = re.findall(r"key_grace_seconds: int = Field\(default=(\d+)", settings)
+    assert probe["failureThreshold"] * probe["periodSeconds"] == int(grace)
 
 
 def test_the_manifest_is_valid(service: Path) -> None:

@@ -30,7 +30,7 @@ def other_python(
     if not (python := find_python(version)):
         pytest.skip(f"Python {version} is not on this machine")
     environment = tmp_path_factory.mktemp("environment")
-    declared = bake() / "pyproject.toml"
+    declared = bake(key_store="database") / "pyproject.toml"
     create = ["venv", "--python", python, str(environment)]
     install = ["pip", "install", "--compile-bytecode", "--python", str(environment)]
     install += ["--constraint", str(TEMPLATE / "requirements.txt")]
@@ -48,4 +48,12 @@ def test_its_own_tests_pass(project: Path, tmp_path: Path) -> None:
 
 def test_its_own_tests_pass_on(other_python: Path, core_project: Path, tmp_path: Path) -> None:
     finished = run(other_python, *SUITE, "--basetemp", tmp_path, cwd=core_project)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+
+
+def test_its_own_tests_pass_with_a_database_on(
+    other_python: Path, bake: Bake, tmp_path: Path
+) -> None:
+    project = bake(key_location="fallback", key_store="database")
+    finished = run(other_python, *SUITE, "--basetemp", tmp_path, cwd=project)
     assert finished.returncode == 0, finished.stdout + finished.stderr

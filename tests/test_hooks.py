@@ -258,6 +258,21 @@ def test_when_no_key_can_be_minted_the_project_stays_and_the_way_on_is_told(
     assert KEY.search(run("sh", "-c", " && ".join(commands), cwd=tmp_path).stdout)
 
 
+def test_where_keys_are_in_a_database_the_way_on_is_to_start_the_service(
+    tmp_path: Path, output: Path
+) -> None:
+    template = copy_of_the_template(tmp_path / "template")
+    [keys] = template.glob("*/src/*/keys.py")
+    keys.write_text("broken")
+    output.mkdir()
+    options = ("--no-input", template, "key_store=database")
+    finished = run_python("-m", "cookiecutter", *options, cwd=output)
+    assert finished.returncode == 0, finished.stderr
+    assert "No key was made (" in finished.stderr
+    assert "make run" in finished.stderr
+    assert "keys.py new" not in finished.stderr
+
+
 def test_hooks_run_on_the_oldest_python_that_cookiecutter_runs_on(tmp_path: Path) -> None:
     if not (python := find_python("3.10")):
         pytest.skip("Python 3.10 is not on this machine")

@@ -74,7 +74,8 @@ def test_a_slug_that_is_a_good_name_is_accepted(slug: str) -> None:
 
 
 def test_a_slug_that_is_a_package_of_the_service_is_refused(bake: Bake) -> None:
-    document = tomllib.loads((bake() / "pyproject.toml").read_text(encoding="utf-8"))
+    project = bake(key_store="database")
+    document = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))
     left = [
         *document["build-system"]["requires"],
         *document["project"]["dependencies"],

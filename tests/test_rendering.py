@@ -51,7 +51,7 @@ def test_whitespace_is_in_order(project: Path) -> None:
         assert "\r" not in text, file
         assert not re.search(r"[ \t]$", text, re.MULTILINE), file
         assert "\n\n\n\n" not in text, file
-        if not file.endswith((".py", ".md")):
+        if not file.endswith((".py", ".py.mako", ".md")):
             assert "\n\n\n" not in text, file
         assert not text.startswith("\n"), file
         assert text.endswith("\n"), file
@@ -120,13 +120,15 @@ def test_every_setting_is_in_the_readme(project: Path) -> None:
 @pytest.mark.parametrize(
     ("folders", "ignored"),
     # Only tests import what development needs.
-    [(["src"], []), (["src", "tests"], ["--per-rule-ignores", "DEP004=anyio|httpx|pytest"])],
+    [(["src"], ""), (["src", "tests"], ",DEP004=anyio|httpx|pytest")],
     ids=["src", "tests"],
 )
 def test_imports_and_dependencies_are_the_same(
-    project: Path, folders: list[str], ignored: list[str]
+    project: Path, folders: list[str], ignored: str
 ) -> None:
-    finished = run_python("-m", "deptry", *folders, "--exclude", "^$", *ignored, cwd=project)
+    # SQLAlchemy imports what a URL asks for.
+    ignore = ["--per-rule-ignores", f"DEP002=aiosqlite|psycopg{ignored}"]
+    finished = run_python("-m", "deptry", *folders, "--exclude", "^$", *ignore, cwd=project)
     assert finished.returncode == 0, finished.stdout + finished.stderr
 
 

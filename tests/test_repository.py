@@ -86,9 +86,10 @@ def test_the_compiled_requirements_are_in_step(tmp_path: Path) -> None:
     assert committed.endswith(recompiled.read_text(encoding="utf-8")), "run: make requirements"
 
 
-def test_what_services_need_is_installed_here(bake: Bake) -> None:
+@pytest.mark.parametrize("store", CHOICES["key_store"])
+def test_what_services_need_is_installed_here(bake: Bake, store: str) -> None:
     here = {requirement.name for requirement in declared(TEMPLATE / "pyproject.toml")}
-    for requirement in declared(bake() / "pyproject.toml"):
+    for requirement in declared(bake(key_store=store) / "pyproject.toml"):
         assert requirement.name in here, requirement
         assert pinned()[requirement.name] in requirement.specifier, requirement
 
