@@ -59,7 +59,7 @@ def test_a_text_given_on_the_command_line_arrives(tmp_path: Path, text: str) -> 
 
 
 def test_a_text_typed_at_a_prompt_may_even_hold_template_syntax(tmp_path: Path) -> None:
-    typed = "\n".join([INTERACTIVE, "parcel", INTERACTIVE, INTERACTIVE, *[""] * 6, ""])
+    typed = "\n".join([INTERACTIVE, "parcel", INTERACTIVE, INTERACTIVE, *[""] * 8, ""])
     finished = subprocess.run(
         [sys.executable, "-m", "cookiecutter", "-o", str(tmp_path), str(TEMPLATE)],
         input=typed.encode(),
