@@ -30,7 +30,7 @@ def service(request: pytest.FixtureRequest, bake: Bake, store: str) -> Path:
 @pytest.fixture(scope="module")
 def resources(service: Path) -> dict[str, Any]:
     """Return the resources of the manifest by their kind."""
-    documents = yaml.safe_load_all((service / "kubernetes.yaml").read_text(encoding="utf-8"))
+    documents = yaml.safe_load_all((service / "deploy/kubernetes.yaml").read_text(encoding="utf-8"))
     return {document["kind"]: document for document in documents}
 
 
@@ -96,7 +96,7 @@ def test_processes_that_limit_count_in_one_place(bake: Bake, store: str) -> None
     assert "valkey" in service["depends_on"]
     assert service["environment"] == {"RATE_LIMIT_STORAGE_URL": "redis://valkey:6379"}
     assert "ports" not in compose["services"]["valkey"]
-    manifest = (project / "kubernetes.yaml").read_text(encoding="utf-8")
+    manifest = (project / "deploy/kubernetes.yaml").read_text(encoding="utf-8")
     [container] = next(yaml.safe_load_all(manifest))["spec"]["template"]["spec"]["containers"]
     assert [variable["name"] for variable in container["env"]] == ["RATE_LIMIT_STORAGE_URL"]
 
@@ -109,7 +109,7 @@ def test_tables_are_made_before_the_service_serves(bake: Bake) -> None:
     waits = {name: process.get("depends_on", {}) for name, process in compose.items()}
     assert waits["my-service"] == {"migrate": {"condition": "service_completed_successfully"}}
     assert waits["migrate"] == {"postgres": {"condition": "service_healthy"}}
-    documents = yaml.safe_load_all((service / "kubernetes.yaml").read_text(encoding="utf-8"))
+    documents = yaml.safe_load_all((service / "deploy/kubernetes.yaml").read_text(encoding="utf-8"))
     pod = next(documents)["spec"]["template"]["spec"]
     [first], [container] = pod["initContainers"], pod["containers"]
     assert first["command"] == migrate
@@ -119,7 +119,7 @@ def test_tables_are_made_before_the_service_serves(bake: Bake) -> None:
 
 def test_a_pod_that_served_goes_on_without_its_database_for_the_grace(bake: Bake) -> None:
     service = bake(deployment="kubernetes", key_store="database")
-    documents = yaml.safe_load_all((service / "kubernetes.yaml").read_text(encoding="utf-8"))
+    documents = yaml.safe_load_all((service / "deploy/kubernetes.yaml").read_text(encoding="utf-8"))
     [container] = next(documents)["spec"]["template"]["spec"]["containers"]
     probe = container["readinessProbe"]
     settings = (service / "src/my_service/settings.py").read_text(encoding="utf-8")
@@ -128,7 +128,7 @@ def test_a_pod_that_served_goes_on_without_its_database_for_the_grace(bake: Bake
 
 
 def test_the_manifest_is_valid(service: Path) -> None:
-    finished = run(TOOLS / "kubernetes-validate", "--strict", "kubernetes.yaml", cwd=service)
+    finished = run(TOOLS / "kubernetes-validate", "--strict", "deploy/kubernetes.yaml", cwd=service)
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert finished.stdout.count(" passed for resource ") == 4
 
