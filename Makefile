@@ -61,7 +61,7 @@ bench: benchmarks/.venv/ready  ## measure what protection costs, beside others; 
 check: .venv/ready  ## lint, check the format and the types
 	$(BIN)/ruff check hooks tests benchmarks
 	$(BIN)/ruff format --check hooks tests benchmarks
-	$(BIN)/mypy hooks tests benchmarks
+	for platform in linux darwin win32; do $(BIN)/mypy --platform $$platform hooks tests benchmarks || exit; done
 
 format: .venv/ready  ## format the code and fix what can be fixed
 	$(BIN)/ruff check --fix hooks tests benchmarks

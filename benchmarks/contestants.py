@@ -5,10 +5,12 @@ needs none. These are the first routes of each application: nobody pays for anot
 """
 
 import importlib
+import io
 import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -27,6 +29,11 @@ SERVICES = {
     f"ours: {location}, {protection}": {"key_location": location, "protection": protection}
     for location in LOCATIONS
     for protection in ("whole_app", "endpoints")
+}
+SERVICES["ours: header, database"] = {
+    "key_location": "header",
+    "protection": "whole_app",
+    "key_store": "database",
 }
 
 
@@ -166,6 +173,8 @@ def generated(answers: dict[str, str], *, keys: int = 1) -> Contestant:
     key, wrong_key = minting.mint(), minting.mint()
     first = json.dumps([{"consumer": "bench", "sha256": minting.digest(key)}])
     os.environ |= {"API_KEYS": first, "CONFIG_FILE": os.devnull, "SECRETS_DIR": os.devnull}
+    if "key_store" in answers:
+        fill_database(package)
     main = importlib.import_module(f"{package}.main")
     entry = main.settings.api_keys[0].model_copy(update={"sha256": minting.digest(key)})
     others = [entry.model_copy(update={"sha256": f"{n:064x}"}) for n in range(keys - 1)]
@@ -178,6 +187,16 @@ def generated(answers: dict[str, str], *, keys: int = 1) -> Contestant:
     place = "header" if location == "fallback" else location
     names = {"header": "X-API-Key", "cookie": "__Host-api_key", "query": "api_key"}
     return Contestant(app, place, names[place], key, wrong_key, has_public=by_endpoint)
+
+
+def fill_database(package: str) -> None:
+    """Make the SQLite file of a service, and have it take over the key of the environment."""
+    file = Path(os.environ["PROJECTS"], f"{package}-{os.getpid()}.db")
+    os.environ["DATABASE_URL"] = f"sqlite:///{file.as_posix()}"
+    commands = importlib.import_module(f"{package}.commands")
+    with redirect_stdout(io.StringIO()):
+        for command in ("migrate", "import"):
+            commands.main([command])
 
 
 def without_check(answers: dict[str, str]) -> Contestant:

@@ -49,10 +49,17 @@ class Server:
         return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) * 1024
 
 
-def cores() -> tuple[list[int], list[int]]:
-    """Return a core for servers and the cores for whoever asks them."""
-    allowed = sorted(os.sched_getaffinity(0))
-    return allowed[:1], allowed[1:] or allowed
+def allowed_cores() -> list[int]:
+    """Return the cores that this process may use; only Linux tells."""
+    if sys.platform == "linux":
+        return sorted(os.sched_getaffinity(0))
+    return list(range(os.cpu_count() or 1))
+
+
+def pin_server(pid: int) -> None:
+    """Leave a server the first core, and the other ones to whoever asks it; only Linux can."""
+    if sys.platform == "linux":
+        os.sched_setaffinity(pid, allowed_cores()[:1])
 
 
 def free_port() -> int:
@@ -75,7 +82,7 @@ def serving(contestant: str) -> Iterator[Server]:
         command, cwd=HERE, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
     )
     try:
-        os.sched_setaffinity(process.pid, cores()[0])
+        pin_server(process.pid)
         told = json.loads(process.stdout.readline()) if process.stdout else {}
         wait_for_answer(port, process)
         seconds = time.perf_counter() - started
@@ -120,7 +127,8 @@ def load(server: Server, seconds: float) -> tuple[float, float | None]:
         command += [part for header in server.headers for part in ("-H", header)]
     else:
         command = [sys.executable, str(HERE / "load.py"), str(seconds), url, *server.headers]
-    core = ",".join(map(str, cores()[1]))
+    allowed = allowed_cores()
+    core = ",".join(map(str, allowed[1:] or allowed))
     pinned = ["taskset", "-c", core, *command] if shutil.which("taskset") else command
     told = subprocess.run(pinned, capture_output=True, text=True, check=True, cwd=HERE).stdout
     if "Non-2xx" in told:

@@ -12,6 +12,7 @@ from generating import EMPTY, OURS
 from rich.console import Console
 from rich.table import Column, Table
 
+HERE = Path(__file__).parent
 PARTS = 5  # of a run, whose ratios are compared: its spread
 WITH_SETTINGS = "bare with settings"
 # For each part of a report: what its figures are compared with.
@@ -43,6 +44,15 @@ ABOUT = {
     "Start-up": "From the start of the process to its first answer.",
     "Generation": "From the start of cookiecutter to its end.",
 }
+
+# What the README shows, and where.
+BRIEF = [REFERENCE, "tutorial: header, app", "tutorial: header, endpoint"]
+BRIEF += ["tutorial: three schemes, app", "ours: header, whole_app", "ours: header, endpoints"]
+BRIEF += ["ours: fallback, whole_app", "ours: fallback, endpoints", "ours: header, database"]
+BRIEF += ["fastapi-key-auth: middleware", "fastapi-simple-security"]
+BRIEF += ["keyshield: cached", "keyshield: default"]
+BEGIN = "<!-- figures of make bench -->"
+END = "<!-- end of figures -->"
 
 CHECK_ALONE = (
     "CPU time in process as a ratio to the same service without its check. That one keeps keys out"
@@ -120,6 +130,11 @@ def targets(summed: dict[str, dict[str, dict[str, Summary]]]) -> list[tuple[str,
             0.20,
             worst(cpu["upload"], "whole_app") / cpu["upload"]["tutorial: header, app"]["ratio"],
         ),
+        (
+            "keys in a database, to keys in settings",
+            1.05,
+            passed["ours: header, database"]["ratio"] / passed["ours: header, whole_app"]["ratio"],
+        ),
         ("100 000 keys, to one key", 1.02, summed["Many keys"]["key"]["100000 keys"]["ratio"]),
         ("start-up, to bare with settings", 1.15, worst(summed["Start-up"]["start-up"])),
         (
@@ -149,13 +164,17 @@ def check_alone(cpu: dict[str, dict[str, Summary]]) -> list[list[str]]:
     return lines
 
 
+def digits(ratio: float) -> str:
+    """Return a ratio with as many digits as tell something."""
+    return f"{ratio:.2f}" if ratio < 100 else f"{ratio:.0f}"
+
+
 def cell(summary: Summary | None) -> str:
     """Return a ratio with its spread, as both tables show it."""
     if summary is None:
         return "-"
-    low, high = summary["spread"]
-    digits = 2 if summary["ratio"] < 100 else 0
-    return f"{summary['ratio']:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+    low, high = map(digits, summary["spread"])
+    return f"{digits(summary['ratio'])} ({low} to {high})"
 
 
 def rows(figures: dict[str, dict[str, Summary]]) -> list[list[str]]:
@@ -185,7 +204,7 @@ def absolute(title: str, figures: dict[str, dict[str, Summary]]) -> str:
 def page(results: dict[str, Any], summed: dict[str, dict[str, dict[str, Summary]]]) -> str:
     """Return `RESULTS.md`."""
     facts = ", ".join(f"{name} {value}" for name, value in results["machine"].items())
-    text = ["# What protection costs", (Path(__file__).parent / "about.md").read_text().strip()]
+    text = ["# What protection costs", (HERE / "about.md").read_text().strip()]
     text.append(f"Measured on {results['date']}: {facts}.")
     promises = [
         [promise, f"≤ {limit:.2f}", f"{value:.2f}", "met" if kept(limit, value) else "missed"]
@@ -204,6 +223,28 @@ def page(results: dict[str, Any], summed: dict[str, dict[str, dict[str, Summary]
     return "\n\n".join(text) + "\n"
 
 
+def brief(summed: dict[str, dict[str, dict[str, Summary]]]) -> str:
+    """Return the table of the README."""
+    cpu, served = summed["CPU in process"], summed["Over a socket"]["requests/s"]
+    columns = [cpu["key"], cpu["keyless"], cpu["upload"], served]
+    heads = ["bare FastAPI is 1.00", "CPU: with a key", "CPU: refused"]
+    heads += ["CPU: refused, with 1 MiB of JSON", "requests/s"]
+
+    def ratio(column: dict[str, Summary], name: str) -> str:
+        return digits(column[name]["ratio"]) if name in column else "-"
+
+    lines = [[name, *(ratio(column, name) for column in columns)] for name in BRIEF]
+    return markdown_table(heads, lines)
+
+
+def write_readme(readme: Path, table: str) -> None:
+    """Put the table into the README, in place of the one between its marks."""
+    before, begin, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    text = f"{before}{begin}\n\n{table}\n\n{end}{after}"
+    readme.write_text(text, encoding="utf-8")
+
+
 def show(summed: dict[str, dict[str, dict[str, Summary]]]) -> None:
     """Print the tables on the terminal."""
     console = Console()
@@ -219,7 +260,7 @@ def show(summed: dict[str, dict[str, dict[str, Summary]]]) -> None:
 
 
 def write_reports(results: dict[str, Any], folder: Path) -> None:
-    """Write `results.json`, `RESULTS.md` and `chart.svg`, and print the tables."""
+    """Write the reports, a whole run's also into the README, and print the tables."""
     summed = summaries(results)
     status = results["parts"]["CPU in process"]["status"]
     facts = {name: results[name] for name in ("date", "quick", "machine")}
@@ -228,4 +269,6 @@ def write_reports(results: dict[str, Any], folder: Path) -> None:
     (folder / "RESULTS.md").write_text(page(results, summed), encoding="utf-8")
     ratios = {name: summary["ratio"] for name, summary in summed["CPU in process"]["key"].items()}
     (folder / "chart.svg").write_text(draw(ratios), encoding="utf-8")
+    if not results["quick"] and folder == HERE:
+        write_readme(HERE.parent / "README.md", brief(summed))
     show(summed)

@@ -21,7 +21,7 @@ from typing import Any
 
 from contestants import CONTESTANTS, REFERENCE, SERVICES, folder_of
 from generating import TEMPLATE, cookiecutter, generation
-from over_socket import beside, memory, start_up, throughput
+from over_socket import allowed_cores, beside, memory, start_up, throughput
 from report import PARTS, WITH_SETTINGS, write_reports
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
@@ -124,7 +124,7 @@ def machine() -> dict[str, Any]:
         model = names[0].partition(": ")[2] if names else model
     return {
         "CPU": model,
-        "cores": len(os.sched_getaffinity(0)),
+        "cores": len(allowed_cores()),
         "system": platform.system(),
         "Python": platform.python_version(),
         **{package: version(package) for package in PACKAGES},

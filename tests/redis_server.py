@@ -5,6 +5,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -51,10 +52,14 @@ class Redis:
 
     def freeze(self) -> None:
         """Let it hang: its connections stay open, and nothing comes back."""
+        if sys.platform == "win32":
+            pytest.skip("Windows has no signal for it")
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let it go on."""
+        if sys.platform == "win32":
+            pytest.skip("Windows has no signal for it")
         self._signal(signal.SIGCONT)
 
     def _signal(self, number: signal.Signals) -> None:

@@ -12,14 +12,15 @@ from conftest import CORE, TEMPLATE, render, run
 
 BENCHMARKS = TEMPLATE / "benchmarks"
 OURS = [f"ours: {answers['key_location']}, {answers['protection']}" for answers in CORE]
+DATABASE = {"key_location": "header", "protection": "whole_app", "key_store": "database"}
 
 
 @pytest.fixture(scope="module")
 def measured(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     """Return what two rounds of the measurement in process print, for bare FastAPI and for us."""
     projects = tmp_path_factory.mktemp("projects")
-    for answers in CORE:
-        slug = f"{answers['key_location']}-{answers['protection']}".replace("_", "-")
+    for answers in [*CORE, DATABASE]:
+        slug = "-".join(answers.values()).replace("_", "-")
         render(projects, hooks=False, project_slug=slug, **answers)
     command = [sys.executable, "in_process.py", "--rounds", "2", "--only", "ours"]
     finished = run(*command, cwd=BENCHMARKS, env={**os.environ, "PROJECTS": str(projects)})
@@ -66,7 +67,8 @@ def test_every_service_answers_each_kind_of_request_as_it_should(
     answers = {(name, kind): status for name, kind, status in measured[1]["cases"]}
     assert answers.pop(("bare FastAPI", "key")) == 200
     kinds = {"key": 200, "keyless": 401, "wrong key": 401, "upload": 401}
-    expected = {(name, kind): status for name in OURS for kind, status in kinds.items()}
+    services = [*OURS, "ours: header, database"]
+    expected = {(name, kind): status for name in services for kind, status in kinds.items()}
     expected |= {(name, "public"): 200 for name in OURS if "endpoints" in name}
     for name in OURS[::2]:
         unprotected = name.replace("whole_app", "without the check")
@@ -110,7 +112,7 @@ def test_the_reports_hold_every_figure_and_whether_promises_are_kept(
     assert "peer does not run with these versions: no such module" in page
     chart = ElementTree.parse(tmp_path / "chart.svg")  # noqa: S314 - our own
     bars = [bar.get("class") for bar in chart.iter("{http://www.w3.org/2000/svg}rect")]
-    assert bars.count("ours") == len(CORE)
+    assert bars.count("ours") == len(CORE) + 1  # and the one with a database
     assert bars.count("rest") == len(CORE) / 2
     assert len(bars) == len(told["figures"]["CPU in process"]["key"])
 
@@ -120,3 +122,13 @@ def test_the_committed_reports_are_of_one_whole_run() -> None:
     assert not told["quick"]
     assert set(OURS) <= set(told["figures"]["Over a socket"]["requests/s"])
     assert told["date"] in (BENCHMARKS / "RESULTS.md").read_text(encoding="utf-8")
+
+
+def test_the_readme_has_the_figures_of_that_run(report: Any, tmp_path: Path) -> None:
+    told = json.loads((BENCHMARKS / "results.json").read_text(encoding="utf-8"))
+    committed = (TEMPLATE / "README.md").read_text(encoding="utf-8")
+    readme = tmp_path / "README.md"
+    readme.write_text(committed, encoding="utf-8")
+    report.write_readme(readme, report.brief(told["figures"]))
+    assert readme.read_text(encoding="utf-8") == committed
+    assert committed.count(f"{told['figures']['CPU in process']['key'][OURS[0]]['ratio']:.2f}")
