@@ -15,10 +15,11 @@ from test_generated_suites import SUPPORTED
 TOOLS = Path(sys.executable).parent
 
 
-@pytest.fixture(params=CHOICES["deployment"])
+@pytest.fixture(params=[*CHOICES["deployment"], "docker with servers"])
 def service(request: pytest.FixtureRequest, bake: Bake) -> Path:
-    """Return a project for each way to deploy."""
-    return bake(deployment=request.param)
+    """Return a project for each way to deploy, and one that needs servers beside it."""
+    deployment, _, servers = request.param.partition(" with ")
+    return bake(deployment=deployment, rate_limit="yes" if servers else "no")
 
 
 def load(file: Path) -> dict[str, Any]:
@@ -56,6 +57,9 @@ def test_everything_that_is_pinned_is_kept_current(service: Path) -> None:
     updates = load(service / ".github/dependabot.yml")["updates"]
     kept = {update["package-ecosystem"] for update in updates}
     docker = {"docker"} if (service / "Dockerfile").exists() else set()
+    compose = service / "compose.yaml"
+    if compose.exists() and any("image" in used for used in load(compose)["services"].values()):
+        docker.add("docker-compose")
     assert kept == {"github-actions", "uv", "pre-commit"} | docker
 
 
