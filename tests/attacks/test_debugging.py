@@ -9,7 +9,7 @@ from live import NAMES, attacked
 
 
 @pytest.mark.parametrize("library", ["websockets", "websockets-sansio"])
-@pytest.mark.parametrize("answers", CORE, ids=name)
+@pytest.mark.parametrize("answers", [*CORE, CORE[-1] | {"key_store": "database"}], ids=name)
 def test_a_debug_log_holds_no_key(
     answers: Answers, library: str, bake: Bake, tmp_path: Path
 ) -> None:

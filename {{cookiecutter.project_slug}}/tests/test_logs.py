@@ -100,6 +100,18 @@ def test_in_production_the_access_log_has_fields() -> None:
 def test_a_log_line_without_a_consumer_stands_for_itself(log: Log) -> None:
     log.logger.info("GET /whoami")
     assert log.text.getvalue().endswith(f" INFO {log.logger.name}: GET /whoami\n")
+{% if cookiecutter.__database %}
+
+
+@pytest.mark.anyio
+async def test_what_is_looked_up_is_not_written_however_much_else_is(
+    log: Log, app: FastAPI, with_key: WithKey
+) -> None:
+    configure_logging(make_settings(log_level="debug"))
+    for key in (WEB_KEY, UNKNOWN_KEY):
+        await ask(app, "/whoami", **to_asgi(with_key(key)))
+        assert keys.digest(key) not in log.text.getvalue()
+{% endif %}
 
 
 @pytest.mark.parametrize(("level", "written"), [("info", True), ("warning", False)])

@@ -83,6 +83,10 @@ def configure_logging(settings: Settings) -> None:
         logger.setLevel(settings.log_level.upper())
         for handler in logger.handlers:
             handler.setFormatter(formatter)
+    {% if cookiecutter.__database %}
+    # In detail it would write what is looked up: digests.
+    logging.getLogger("aiosqlite").setLevel(logging.WARNING)
+    {% endif %}
 
 
 def identify(scope: Scope) -> None:
