@@ -67,7 +67,7 @@ def complete(document: dict[str, Any], locations: tuple[Location, ...]) -> None:
             scopes = _scopes(operation)
             operation["security"] = [{scheme: scopes} for scheme in schemes]
             operation["responses"]["401"] = _error("Missing or invalid API key")
-            {% if cookiecutter.__database %}
+            {% if cookiecutter.__database or cookiecutter.__limited %}
             operation["responses"]["503"] = _UNAVAILABLE
             {% endif %}
             {% if cookiecutter.__cookie %}
@@ -95,9 +95,16 @@ def _error(description: str) -> dict[str, Any]:
         "required": ["detail"],
     }
     return {"description": description, "content": {"application/json": {"schema": schema}}}
-{% if cookiecutter.__database %}
+{% if cookiecutter.__database or cookiecutter.__limited %}
 
 
 _SECONDS = {"description": "Seconds to wait", "schema": {"type": "integer"}}
+{% if cookiecutter.__database and cookiecutter.__limited %}
+_AWAY = "Keys cannot be checked, or requests not be counted, right now"
+_UNAVAILABLE = _error(_AWAY) | {"headers": {"Retry-After": _SECONDS}}
+{% elif cookiecutter.__database %}
 _UNAVAILABLE = _error("Keys cannot be checked right now") | {"headers": {"Retry-After": _SECONDS}}
+{% else %}
+_UNAVAILABLE = _error("Nobody counts requests just now") | {"headers": {"Retry-After": _SECONDS}}
+{% endif %}
 {% endif %}
