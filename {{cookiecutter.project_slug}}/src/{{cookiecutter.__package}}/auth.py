@@ -144,6 +144,9 @@ class Authenticator:
             return await self._look_up(sent, location)
         except HTTPException as refusal:
             if refusal.status_code == 401:
+                {% if cookiecutter.__database %}
+                self._throttle.check(scope)  # again: others may have failed meanwhile
+                {% endif %}
                 self._throttle.count(scope)
             raise
 
