@@ -11,6 +11,9 @@ from datetime import date
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
+{% if cookiecutter.__limited %}
+from urllib.parse import urlsplit
+{% endif %}
 
 {% if cookiecutter.__limited %}
 from limits import parse_many
@@ -50,9 +53,13 @@ _MINT = "python -m {{ cookiecutter.__package }}.keys new NAME"
 _SECRETS_DIR = Path(os.environ.get("SECRETS_DIR", "/run/secrets"))
 _ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
 {% if cookiecutter.__limited %}
+_TLS = (
+    r"(ssl_(ca_certs|ca_path|certfile|keyfile|password|check_hostname)=[^\s&#]+"
+    r"|ssl_cert_reqs=(none|optional|required))"
+)
 _REDIS = re.compile(
-    r"rediss?://([^\s/?#@]*@)?([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?(/\d{0,3})?"
-    r"(\?ssl_[a-z_]+=[^\s&#]+(&ssl_[a-z_]+=[^\s&#]+)*)?"
+    r"redis(s)?://([^\s/?#@]*@)?([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?(/\d{0,3})?"
+    rf"(?(1)(\?{_TLS}(&{_TLS})*)?)"
 )
 _MAX_AMOUNT = 1_000_000
 _MAX_SECONDS = 31 * 24 * 60 * 60
@@ -92,7 +99,12 @@ def _check_proxies(text: str) -> str:
 {% if cookiecutter.__limited %}
 
 
-def _check_limit(text: str) -> str:
+def check_limit(text: str) -> str:
+    """Return a limit when it is one.
+
+    Raises:
+        ValueError: it does not say how many requests, of those that can be counted, in what time.
+    """
     try:
         [limit] = parse_many(text)
     except ValueError:
@@ -107,7 +119,7 @@ def _check_limit(text: str) -> str:
 
 def _check_storage(url: SecretStr) -> SecretStr:
     text = url.get_secret_value()
-    if text != IN_MEMORY and not _REDIS.fullmatch(text):
+    if text != IN_MEMORY and not _is_redis(text):
         raise ValueError(
             "requests are counted in memory:// or in Redis, such as redis://cache:6379/0 or, with"
             " TLS and a percent-encoded password, rediss://:PASSWORD@cache.example.com:6379"
@@ -115,7 +127,14 @@ def _check_storage(url: SecretStr) -> SecretStr:
     return url
 
 
-_Limit = Annotated[str, AfterValidator(_check_limit)]
+def _is_redis(text: str) -> bool:
+    try:
+        return _REDIS.fullmatch(text) is not None and urlsplit(text).port != 0
+    except ValueError:  # there is no such port or address
+        return False
+
+
+_Limit = Annotated[str, AfterValidator(check_limit)]
 _StorageURL = Annotated[SecretStr, AfterValidator(_check_storage)]
 {% endif %}
 
