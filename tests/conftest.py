@@ -25,6 +25,7 @@ TEMPLATE = Path(__file__).parents[1]
 CHOICES = choices(TEMPLATE)
 COMBINATIONS = cover(CHOICES)
 CORE = core(CHOICES)
+LONGEST_SLUG = "parcel-tracking-for-the-whole-wide-world-of-ships-and-of-trains"
 Bake = Callable[..., Path]
 
 RESERVED_ON_WINDOWS = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import TEMPLATE, Bake, find_python, run, run_python
+from conftest import CHOICES, LONGEST_SLUG, TEMPLATE, Bake, find_python, run, run_python
 
 SUITE = ["-m", "pytest", "-p", "no:cacheprovider", "--override-ini", "filterwarnings=error"]
 # Of the plugins in this environment, services declare one.
@@ -42,6 +42,16 @@ def other_python(
 
 
 def test_its_own_tests_pass(project: Path, tmp_path: Path) -> None:
+    finished = run_python(*SUITE, "--basetemp", tmp_path, cwd=project)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+
+
+@pytest.mark.parametrize("key_store", CHOICES["key_store"])
+def test_its_own_tests_pass_under_the_longest_name(
+    key_store: str, bake: Bake, tmp_path: Path
+) -> None:
+    answers = {"key_location": "fallback", "key_store": key_store, "rate_limit": "yes"}
+    project = bake(project_slug=LONGEST_SLUG, **answers)
     finished = run_python(*SUITE, "--basetemp", tmp_path, cwd=project)
     assert finished.returncode == 0, finished.stdout + finished.stderr
 

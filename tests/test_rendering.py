@@ -10,7 +10,7 @@ from pathlib import Path, PureWindowsPath
 
 import pytest
 import yaml
-from conftest import Bake, render, run_python, tree, windows_refuses
+from conftest import CHOICES, LONGEST_SLUG, Bake, render, run_python, tree, windows_refuses
 
 # Double braces are legal in Python's formatted strings.
 LEFTOVER = re.compile(r"\{%|%\}|\{#|cookiecutter|jinja", re.IGNORECASE)
@@ -71,10 +71,21 @@ def test_every_path_is_legal_on_windows(project: Path) -> None:
     assert len({PureWindowsPath(path) for path in paths}) == len(paths)
 
 
-def test_ruff_has_nothing_to_say(project: Path) -> None:
+def assert_ruff_is_content(project: Path) -> None:
+    """Fail with what Ruff says when it would lint or format something."""
     for command in (["check"], ["format", "--check"]):
         finished = run_python("-m", "ruff", *command, "--no-cache", cwd=project)
         assert finished.returncode == 0, finished.stdout + finished.stderr
+
+
+def test_ruff_has_nothing_to_say(project: Path) -> None:
+    assert_ruff_is_content(project)
+
+
+@pytest.mark.parametrize("key_store", CHOICES["key_store"])
+def test_ruff_has_nothing_to_say_about_the_longest_name(key_store: str, bake: Bake) -> None:
+    answers = {"key_location": "fallback", "key_store": key_store, "rate_limit": "yes"}
+    assert_ruff_is_content(bake(project_slug=LONGEST_SLUG, **answers))
 
 
 def test_python_compiles_without_warnings(project: Path) -> None:

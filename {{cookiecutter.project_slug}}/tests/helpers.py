@@ -227,20 +227,18 @@ class Answer:
         return {name.decode(): value.decode() for name, value in self.messages[0]["headers"]}
 
 
-async def ask(
-    app: ASGIApp,
+def make_scope(
     path: str,
     *,
     method: str = "GET",
     headers: dict[str, str] | None = None,
     query: str = "",
-    body: bytes = b"",
-    endless: bool = False,
     websocket: bool = False,
     root_path: str = "",
     extensions: dict[str, object] | None = DENIAL,
-) -> Answer:
-    """Send one request to an ASGI app the way a server does, and watch both directions."""
+) -> Scope:
+    """Return what a server tells an ASGI app about a request."""
+    sent = (headers or {}).items()
     scope: Scope = {
         "type": "websocket" if websocket else "http",
         "http_version": "1.1",
@@ -248,9 +246,7 @@ async def ask(
         "path": path,
         "raw_path": path.encode(),
         "query_string": query.encode(),
-        "headers": [
-            (name.lower().encode(), value.encode()) for name, value in (headers or {}).items()
-        ],
+        "headers": [(name.lower().encode(), value.encode()) for name, value in sent],
         "client": ("127.0.0.1", 50000),
         "server": ("service.test", 80),
         "subprotocols": [],
@@ -261,13 +257,24 @@ async def ask(
         scope["root_path"] = root_path
     if extensions is not None:
         scope["extensions"] = extensions
+    return scope
+
+
+async def ask(
+    app: ASGIApp, path: str, *, body: bytes = b"", endless: bool = False, **parts: Any
+) -> Answer:
+    """Send one request to an ASGI app the way a server does, and watch both directions.
+
+    `parts` are those that `make_scope` takes.
+    """
+    scope = make_scope(path, **parts)
     answer = Answer(messages=[], receives=0)
 
     async def receive() -> Message:
         answer.receives += 1
         if answer.receives > 1 and not endless:
             return {"type": f"{scope['type']}.disconnect"}
-        if websocket:
+        if scope["type"] == "websocket":
             return {"type": "websocket.connect"}
         return {"type": "http.request", "body": body, "more_body": endless}
 

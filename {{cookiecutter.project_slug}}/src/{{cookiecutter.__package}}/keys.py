@@ -10,22 +10,23 @@ Standard library only: this file also runs as a script where nothing is installe
 {% endif %}
 """
 
-{% if not cookiecutter.__database %}
-import argparse
-{% endif %}
+{% if cookiecutter.__database %}
 import hashlib
-{% if not cookiecutter.__database %}
-import json
-{% endif %}
 import re
 import secrets
 import string
-{% if not cookiecutter.__database %}
-import sys
-{% endif %}
 import zlib
 from datetime import date
-{% if not cookiecutter.__database %}
+{% else %}
+import argparse
+import hashlib
+import json
+import re
+import secrets
+import string
+import sys
+import zlib
+from datetime import date
 from typing import Any, NoReturn
 {% endif %}
 
@@ -38,6 +39,8 @@ _KEY = re.compile(rf"{PREFIX}_[0-9A-Za-z]{{43}}[0-9a-f]{{8}}")
 # In free text a key may be mistyped, percent-encoded (twice, even) or have dots for its middle.
 _PREFIX_IN_TEXT = "".join(f"({letter}|%(25)*(?i:{ord(letter):x}))" for letter in f"{PREFIX}_")
 _KEY_IN_TEXT = re.compile(_PREFIX_IN_TEXT + r"([0-9A-Za-z%]{43,}|[0-9A-Za-z]*\.\.\.[0-9A-Za-z]*)")
+# The dots may also stand for the prefix; random characters and the checksum come after them.
+_TAIL_IN_TEXT = re.compile(r"\.\.\.[0-9A-Za-z]{4,}[0-9a-f]{8}(?![0-9A-Za-z])")
 {% endraw %}
 _SCOPE = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]{1,64}")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -64,10 +67,13 @@ def digest(key: str) -> str:
 
 
 def redact(text: str) -> str:
-    """Return `text` with every key in it, whole or mistyped, replaced by its prefix and three dots."""
+    """Return `text` with every key in it, whole or mistyped, replaced by its prefix and three dots.
+
+    Of a key that was shortened in its middle, no character after the dots is left either.
+    """
     if len(text) < 43 and "..." not in text:  # most texts are paths, and too short to hold a key
         return text
-    return _KEY_IN_TEXT.sub(f"{PREFIX}_...", text)
+    return _TAIL_IN_TEXT.sub("...", _KEY_IN_TEXT.sub(f"{PREFIX}_...", text))
 
 
 def check_consumer(name: str) -> str:
@@ -76,10 +82,10 @@ def check_consumer(name: str) -> str:
     Raises:
         ValueError: the name is empty, too long, not printable, a digest or holds a key.
     """
+    if redact(name) != name or DIGEST.fullmatch(name):
+        raise ValueError("a consumer's name must not be a key or a digest: try billing-web")
     if not name.isprintable() or name != name.strip() or not 1 <= len(name) <= 64:
         raise ValueError("a consumer's name is 1 to 64 printable characters, such as billing-web")
-    if redact(name) != name or DIGEST.fullmatch(name):
-        raise ValueError("a consumer's name must not be a key or a digest, but say billing-web")
     return name
 
 
@@ -114,8 +120,13 @@ def parse_expires(text: str) -> date:
 def _checksum(body: str) -> int:
     return zlib.crc32(body.encode())
 
-{% if not cookiecutter.__database %}
 
+{% if cookiecutter.__database %}
+if __name__ == "__main__":
+    from .commands import main
+
+    main()
+{% else %}
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {message}\n")
@@ -163,11 +174,7 @@ def main(arguments: list[str] | None = None) -> None:
         print(f"Key, shown once and stored nowhere:\n\n  {key}\n")
         print(f"Its entry for API_KEYS:\n\n  {json.dumps(entry)}")
 
-{% endif %}
 
 if __name__ == "__main__":
-    {% if cookiecutter.__database %}
-    from .commands import main
-
-    {% endif %}
     main()
+{% endif %}
