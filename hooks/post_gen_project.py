@@ -133,34 +133,35 @@ def how_to_start() -> str:
 
 
 def how_to_call(key: str) -> str:
-    """Return what opens the running service: here, this once, a key is shown."""
-    # Where the key opens the whole app, a browser needs it for the docs too: the README tells how.
-    browser = ""
+    """Return what opens the running service; the key in it is shown nowhere else."""
+    browser = f"The docs, {SERVICE}/docs, need the key too: README.md shows how to open them."
     if ANSWERS["__cookie"]:
-        browser = f"\nOr sign in with a browser: {SERVICE}/sign-in\n"
+        browser = f"Or sign in with a browser: {SERVICE}/sign-in"
     elif ANSWERS["protection"] == "endpoints":
-        browser = f"\nOr open its docs: {SERVICE}/docs\n"
+        browser = f"Or open its docs: {SERVICE}/docs"
     return f"""
-Then call it from another terminal. Your development key is shown here, this once;
-.env holds its digest only:
+Then call it from another terminal. Keep this key: it is your key for development, it is
+shown only this once, and .env holds nothing but its digest.
 
     {curl(key)}
-{browser}"""
+
+{browser}
+"""
 
 
 def how_to_mint(reason: str) -> str:
     """Return how to go on where no key was made."""
     if ANSWERS["key_store"] == "database":
         return f"""
-No key was made ({reason}). All else is there. Start the service and mint one
-while it runs, as README.md tells:
+No key was made ({reason}). Everything else is there. Start the service and mint a
+key while it runs, as README.md shows:
 
     cd {quote(str(Path.cwd()))}
     make run
 """
     return f"""
-No key was made ({reason}). All else is there. Mint one, and put the
-entry that is printed into .env, as .env.example shows; then start the service with make run:
+No key was made ({reason}). Everything else is there. Mint a key, and put the entry
+that is printed into .env, as .env.example shows. Then start the service with make run.
 
     cd {quote(str(Path.cwd()))}
     {quote(sys.executable)} {quote(str(KEYS))} new developer --scope admin

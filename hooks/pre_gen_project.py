@@ -54,6 +54,8 @@ DEPENDENCIES = set(
 )
 # Folders that a service has already, and those that git, builds or linters leave out.
 TAKEN_FOLDERS = {"build", "dist", "node_modules", "src", "test", "tests"}
+# What stands beside the service in compose.yaml
+TAKEN_IN_COMPOSE = {"migrate", "postgres", "valkey"}
 TAKEN_IN_YAML = re.compile(r"y|n|yes|no|on|off|true|false|null")
 TAKEN_ON_WINDOWS = re.compile(r"aux|con|nul|prn|(com|lpt)\d")
 
@@ -103,16 +105,22 @@ def check_slug(slug: str) -> Iterator[str]:
         )
     if len(slug) > 63:
         yield "must have 63 characters at most, such as parcel-tracking"
-    if keyword.iskeyword(package):
-        yield f"must be no Python keyword: try {slug}-service"
-    if package in STANDARD_LIBRARY or package in DEPENDENCIES:
-        yield f"must not hide the Python package of that name: try {slug}-service"
-    if package in TAKEN_FOLDERS:
-        yield f"must not be a folder that Python tools use or leave out: try {slug}-service"
-    if TAKEN_IN_YAML.fullmatch(slug):
-        yield f"must not be a word that YAML takes for a value: try {slug}-service"
-    if TAKEN_ON_WINDOWS.fullmatch(slug):
-        yield f"must not be a name that Windows reserves: try {slug}-service"
+    if slug.startswith("pg-") and ANSWERS["key_store"] == "database":
+        yield f"must not begin with pg-, which PostgreSQL keeps for its own users: try my-{slug}"
+    taken = [
+        (keyword.iskeyword(package), "must be no Python keyword"),
+        (
+            package in STANDARD_LIBRARY | DEPENDENCIES,
+            "must not hide the Python package of that name",
+        ),
+        (package in TAKEN_FOLDERS, "must not be a folder that Python tools use or leave out"),
+        (package in TAKEN_IN_COMPOSE, "must not be another service of compose.yaml"),
+        (TAKEN_IN_YAML.fullmatch(slug), "must not be a word that YAML takes for a value"),
+        (TAKEN_ON_WINDOWS.fullmatch(slug), "must not be a name that Windows reserves"),
+    ]
+    for applies, rule in taken:
+        if applies:
+            yield f"{rule}: try {slug}-service"
 
 
 def check_header(name: str) -> Iterator[str]:

@@ -102,7 +102,7 @@ def test_the_printed_call_puts_the_key_where_the_service_looks(
 @pytest.mark.parametrize(
     ("location", "protection", "told"),
     [
-        ("header", "whole_app", []),
+        ("header", "whole_app", ["docs"]),
         ("header", "endpoints", ["docs"]),
         ("cookie", "whole_app", ["sign-in"]),
         ("fallback", "endpoints", ["sign-in"]),

@@ -62,10 +62,16 @@ def ours(finished: subprocess.CompletedProcess[str]) -> str:
         *("y", "no", "on", "true", "null"),  # YAML
         *("tomllib", "distutils"),  # the standard library of some Pythons
         *("test", "tests", "src", "build", "dist", "node-modules"),  # git or a linter skips them
+        *("migrate", "postgres", "valkey"),  # compose.yaml has them
     ],
 )
 def test_a_slug_that_is_no_good_name_is_refused(slug: str) -> None:
     assert set(refusals(project_slug=slug)) == {"project_slug"}
+
+
+def test_a_slug_that_postgresql_refuses_as_a_user_is_refused_where_it_is_one() -> None:
+    assert refusals(project_slug="pg-tools", key_store="database") == ["project_slug"]
+    assert refusals(project_slug="pg-tools") == []
 
 
 @pytest.mark.parametrize("slug", ["a", "parcel", "parcel-tracking", "p4", "a-1", "a" * 63, "match"])
