@@ -19,7 +19,7 @@ import pytest
 from combinations import choices, core, cover, name
 from cookiecutter.main import cookiecutter
 
-pytest_plugins = ["browsing", "postgresql", "redis_server"]
+pytest_plugins = ["browsing", "postgresql", "redis_server", "servers"]
 
 TEMPLATE = Path(__file__).parents[1]
 CHOICES = choices(TEMPLATE)

@@ -1,56 +1,14 @@
 """Attacks on the running service of each core combination, over real sockets."""
 
 import json
-import re
-import socket
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from combinations import Answers, name
+from combinations import name
 from conftest import CORE, Bake
 from live import NAMES, Live, attacked
-
-Server = tuple[Answers, str]
-SERVERS = [(answers, http) for answers in CORE for http in ("httptools", "h11")]
-SERVERS += [(CORE[-1] | {"rate_limit": "yes"}, "httptools")]
-SERVERS += [
-    (answers | {"key_store": "database"}, "httptools")
-    for answers in CORE
-    if answers["key_location"] == "fallback"
-]
-PROTECTED_POSTS = [
-    *("/admin/password_reset", "/by-endpoint", "/by-router", "/by-inclusion", "/outer/nested"),
-    *("/form", "/upload", "/stream"),
-]
-
-
-def server_name(server: Server) -> str:
-    """Return the id of a server in the output of pytest."""
-    return f"{name(server[0])}-{server[1]}"
-
-
-def only(**answers: set[str]) -> pytest.MarkDecorator:
-    """Run a test with the servers that have one of these answers."""
-    chosen = [
-        server
-        for server in SERVERS
-        if all(server[0][question] in some for question, some in answers.items())
-    ]
-    return pytest.mark.parametrize("live", chosen, indirect=True, ids=server_name)
-
-
-@pytest.fixture(scope="module", params=SERVERS, ids=server_name)
-def live(
-    request: pytest.FixtureRequest, bake: Bake, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Live]:
-    """Return each combination in turn, served as in production by both HTTP implementations."""
-    answers, http = request.param
-    folder = tmp_path_factory.mktemp("attacked")
-    with attacked(bake(**answers), answers, folder, "--http", http) as service:
-        yield service
+from servers import only
 
 
 def wrong_keys(live: Live) -> dict[str, str | bytes]:
@@ -113,33 +71,6 @@ def test_a_repeated_key_is_refused(live: Live) -> None:
         assert live.ask("/users/me", headers=headers).status == 401
     for query in (f"api_key={key}&api_key={key}", f"api_key={key}&%61pi_key={key}"):
         assert live.ask(f"/users/me?{query}").status == 401
-
-
-@pytest.mark.parametrize("target", PROTECTED_POSTS)
-def test_a_body_without_a_key_is_refused_before_it_is_sent(live: Live, target: str) -> None:
-    # The server has nothing but the head: it can answer only if it does not wait for the body.
-    for kind in ("application/json", "multipart/form-data; boundary=x", "text/plain"):
-        expecting = [
-            f"Content-Type: {kind}",
-            f"Content-Length: {60 * 2**20}",
-            "Expect: 100-continue",
-        ]
-        assert live.ask(target, method="POST", headers=expecting).status == 401
-    for broken in ("multipart/form-data", "multipart/form-data; boundary=", "application/json;;"):
-        headers = [f"Content-Type: {broken}"]
-        assert live.ask(target, method="POST", headers=headers, body=b"x").status == 401
-    is_json = ["Content-Type: application/json"]
-    assert live.ask(target, method="POST", headers=is_json, body=b"{").status == 401
-    chunked = ["Transfer-Encoding: chunked", "Content-Type: application/json"]
-    assert live.ask(target, method="POST", headers=chunked).status == 401
-
-
-def test_expect_100_continue_is_answered_when_the_key_is_right(live: Live) -> None:
-    headers = ["Content-Type: application/json", "Content-Length: 2", "Expect: 100-continue"]
-    request = live.request("/by-endpoint", live.keys["web"], method="POST", headers=headers)
-    with socket.create_connection(("127.0.0.1", live.port), timeout=20) as connection:
-        connection.sendall(request)
-        assert connection.recv(100).startswith(b"HTTP/1.1 100")
 
 
 CLOSED = [
@@ -248,109 +179,7 @@ def test_another_site_cannot_use_the_cookie(live: Live) -> None:
         assert live.handshake("/feed", key, *headers).status == 101, headers
 
 
-def test_what_is_too_large_is_refused(live: Live) -> None:
-    for key in (None, live.keys["web"]):
-        query = "&".join(f"q{number}=1" for number in range(10_000))
-        cookies = "; ".join(f"c{number}=1" for number in range(10_000))
-        many = [f"X-{number}: 1" for number in range(5_000)]
-        assert 400 <= live.ask(f"/users/me?{query}", key).status < 500
-        assert 400 <= live.ask("/users/me", key, headers=[f"Cookie: {cookies}"]).status < 500
-        assert 400 <= live.ask("/users/me", key, headers=["X-Big: " + "x" * 60_000]).status < 500
-        assert 400 <= live.ask("/users/me", key, headers=many).status < 500
-    large = ["Content-Type: application/json", f"Content-Length: {2**20 + 1}"]
-    answer = live.ask("/by-endpoint", live.keys["web"], method="POST", headers=large)
-    assert answer.status == 413
-
-
 @pytest.mark.parametrize("target", ["/a?\xe9", "/\xe9", "/?%ff", "/%ff%fe", "/users/me?a=%zz", "*"])
 def test_odd_targets_never_break_the_service(live: Live, target: str) -> None:
     for key in (None, live.keys["web"]):
         assert live.ask(target, key).status < 500
-
-
-def test_a_redirect_does_not_repeat_a_key(live: Live) -> None:
-    for parameter in ("api_key", "%61pi_key", "other"):
-        key = live.keys["web"]
-        answer = live.ask(f"/users/me/?a=1&{parameter}={key}", key)
-        assert answer.status in (307, 401)
-        assert key not in str(answer.headers)
-
-
-def test_no_key_and_no_digest_is_written_anywhere(live: Live) -> None:
-    for key in live.keys.values():
-        encoded = f"%{ord(key[0]):02x}{key[1:]}".replace("_", "%5F")
-        for location in NAMES:
-            for target in ("/users/me", "/nowhere", "/bug", "/number/x", "/users/me/", "/feed"):
-                live.ask(target, key, location=location)
-        for target in (
-            f"/users/{key}",
-            f"/users/{encoded}",
-            f"/users/me?token={key}&x=1",
-            f"/users/me?%61pi_key={key}&api_key=&api%5Fkey={encoded}",
-            f"/users/me?{key}",
-            f"/users/me?{key}={key}",
-            f"/number/{key}",
-            f"/users/me/?next={encoded}",
-        ):
-            live.ask(target)
-            live.ask(target, live.keys["admin"])
-        live.handshake("/feed", key)
-        live.handshake(f"/feed?token={key}")
-        live.handshake(f"/nowhere/{key}?%61pi_key={key}", live.keys["admin"])
-        live.ask("/bug", live.keys["web"], headers=[f"Referer: http://x/?k={key}"])
-        live.ask("/bug", live.keys["web"], headers=[f"X-Request-ID: {key}"])
-        body = {"method": "POST", "headers": ["Content-Type: application/json"]}
-        live.ask("/by-endpoint", live.keys["web"], body=f'["{key}"]'.encode(), **body)
-    time.sleep(0.2)
-    written = live.log.read_text(encoding="utf-8")
-    assert "Traceback" in written
-    assert '"url.path": "/users/me"' in written  # spans are written too
-    assert re.search(r'"GET /users/me HTTP/1.1\\" 200", "consumer": "admin"', written)
-    if live.locations == ["query"]:
-        assert "api_key" not in written
-    for secret in (*live.keys.values(), *live.digests.values()):
-        assert secret not in written
-        assert secret[-20:] not in written  # nor the telling part of one, otherwise encoded
-
-
-def test_keys_in_urls_are_not_told_to_other_sites(live: Live) -> None:
-    for target in ("/users/me", "/health/live", "/nowhere"):
-        answer = live.ask(target, live.keys["web"])
-        expected = "no-referrer" if "query" in live.locations else None
-        assert answer.headers.get("referrer-policy") == expected
-
-
-@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads memory from /proc")
-def test_a_large_upload_without_a_key_takes_no_memory(live: Live) -> None:
-    pids = [
-        int(path.name)
-        for path in Path("/proc").iterdir()
-        if path.name.isdigit() and f"--port {live.port}" in _command(path)
-    ]
-
-    def peak() -> int:
-        [pid] = pids
-        status = Path(f"/proc/{pid}/status").read_text()
-        return int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0])
-
-    before = peak()
-    head = live.request(
-        "/admin/password_reset",
-        method="POST",
-        headers=["Content-Type: application/json", f"Content-Length: {60 * 2**20}"],
-    )
-    with socket.create_connection(("127.0.0.1", live.port), timeout=20) as connection:
-        connection.sendall(head)
-        try:
-            for _ in range(60):
-                connection.sendall(b"x" * 2**20)
-        except OSError:
-            pass  # the server has answered and hung up
-    assert peak() - before < 5 * 1024
-
-
-def _command(process: Path) -> str:
-    try:
-        return (process / "cmdline").read_text().replace("\0", " ")
-    except OSError:
-        return ""  # it has ended meanwhile
