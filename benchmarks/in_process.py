@@ -36,15 +36,8 @@ class Case:
 
 def request(contestant: Contestant, kind: str) -> Callable[[], Awaitable[int]]:
     """Return a function that sends a request of this kind and returns the status of the answer."""
-    key = {"key": contestant.key, "wrong key": contestant.wrong_key}.get(kind)
-    headers = [(b"host", b"bench.test"), (b"user-agent", b"bench/1.0"), (b"accept", b"*/*")]
-    query = b""
-    if key and contestant.location == "query":
-        query = f"{contestant.parameter}={key}".encode()
-    elif key and contestant.location == "cookie":
-        headers.append((b"cookie", f"{contestant.parameter}={key}".encode()))
-    elif key:
-        headers.append((contestant.parameter.lower().encode(), key.encode()))
+    query, sent = credentials(contestant, kind)
+    headers = [(b"host", b"bench.test"), (b"user-agent", b"bench/1.0"), (b"accept", b"*/*"), *sent]
     body = UPLOAD if kind == "upload" else b""
     if body:
         headers.append((b"content-type", b"application/json"))
@@ -65,6 +58,18 @@ def request(contestant: Contestant, kind: str) -> Callable[[], Awaitable[int]]:
         "server": ("bench.test", 80),
     }
     return sender(contestant.app, scope, body)
+
+
+def credentials(contestant: Contestant, kind: str) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+    """Return the query and the headers with the key that a request of this kind has, if any."""
+    key = {"key": contestant.key, "wrong key": contestant.wrong_key}.get(kind)
+    if not key:
+        return b"", []
+    if contestant.location == "query":
+        return f"{contestant.parameter}={key}".encode(), []
+    if contestant.location == "cookie":
+        return b"", [(b"cookie", f"{contestant.parameter}={key}".encode())]
+    return b"", [(contestant.parameter.lower().encode(), key.encode())]
 
 
 def sender(app: Any, scope: dict[str, Any], body: bytes) -> Callable[[], Awaitable[int]]:

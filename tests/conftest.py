@@ -76,6 +76,12 @@ def generate(output: Path, **answers: str) -> tuple[Path, str]:
     return project, curl
 
 
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    """Return a folder for projects."""
+    return tmp_path / "output"
+
+
 @pytest.fixture(scope="session")
 def bake(tmp_path_factory: pytest.TempPathFactory) -> Bake:
     """Return a project for these answers; it is shared, so read it and don't edit it."""

@@ -1,4 +1,4 @@
-"""What the hooks add to a project: a key of its own, a git repository, the next steps."""
+"""What the hooks add to a project: a key of its own, and the next steps."""
 
 import json
 import os
@@ -6,56 +6,12 @@ import re
 import shlex
 import shutil
 import stat
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from conftest import CHOICES, TEMPLATE, find_python, render, run, run_python
-
-KEY = re.compile(r"my_service_[0-9A-Za-z]{51}")
-
-
-def generate(
-    output: Path, *options: str, env: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run cookiecutter as a user does."""
-    output.mkdir(exist_ok=True)
-    command = (sys.executable, "-m", "cookiecutter", "--no-input", str(TEMPLATE), *options)
-    return run(*command, cwd=output, env={**os.environ, **(env or {})})
-
-
-def copy_of_the_template(folder: Path) -> Path:
-    """Return a copy of this template that a test may edit."""
-    for part in ("cookiecutter.json", "hooks", "templates", "{{cookiecutter.project_slug}}"):
-        copy = shutil.copy if (TEMPLATE / part).is_file() else shutil.copytree
-        folder.mkdir(exist_ok=True)
-        copy(TEMPLATE / part, folder / part)
-    return folder
-
-
-def without_git(folder: Path) -> dict[str, str]:
-    """Return an environment whose PATH has no git."""
-    folder.mkdir()
-    return {"PATH": str(folder)}
-
-
-def with_git(folder: Path, script: str) -> dict[str, str]:
-    """Return an environment whose git is a shell script."""
-    folder.mkdir()
-    git = folder / "git"
-    git.write_text(f"#!/bin/sh\n{script}\n")
-    git.chmod(0o755)
-    return {"PATH": f"{folder}{os.pathsep}{os.environ['PATH']}"}
-
-
-stand_in = pytest.mark.skipif(os.name == "nt", reason="the stand-in for git is a shell script")
-
-
-@pytest.fixture
-def output(tmp_path: Path) -> Path:
-    """Return a folder for projects."""
-    return tmp_path / "output"
+from hooked import KEY, copy_of_the_template, generate
 
 
 def test_the_env_file_holds_the_digest_of_the_key_that_is_shown_once(output: Path) -> None:
@@ -169,72 +125,6 @@ def test_answers_may_come_from_a_configuration_file(output: Path, tmp_path: Path
     finished = generate(output, env={"COOKIECUTTER_CONFIG": str(config)})
     assert "/users/me?api_key=parcel_" in finished.stdout
     assert "Ada" in (output / "parcel/LICENSE").read_text()
-
-
-def test_the_folder_is_a_git_repository_on_main_without_a_commit(output: Path) -> None:
-    generate(output)
-    head = run("git", "symbolic-ref", "HEAD", cwd=output / "my-service")
-    assert head.stdout.strip() == "refs/heads/main"
-    assert run("git", "rev-parse", "HEAD", cwd=output / "my-service").returncode != 0
-
-
-def test_inside_another_work_tree_git_is_left_alone(output: Path) -> None:
-    output.mkdir()
-    run("git", "init", "--quiet", cwd=output)
-    assert KEY.search(generate(output).stdout)
-    assert not (output / "my-service/.git").exists()
-
-
-def test_inside_a_work_tree_of_somebody_else_git_is_left_alone(output: Path) -> None:
-    output.mkdir()
-    run("git", "init", "--quiet", cwd=output)
-    # With this, git refuses to work in any repository, as if another user had made it.
-    assert KEY.search(generate(output, env={"GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"}).stdout)
-    assert not (output / "my-service/.git").exists()
-
-
-def test_the_repository_that_the_environment_names_is_left_alone(
-    output: Path, tmp_path: Path
-) -> None:
-    other = tmp_path / "other"
-    run("git", "init", "--quiet", other, cwd=tmp_path)
-    run("git", "symbolic-ref", "HEAD", "refs/heads/other", cwd=other)
-    assert KEY.search(generate(output, env={"GIT_DIR": str(other / ".git")}).stdout)
-    assert (other / ".git/HEAD").read_text().strip() == "ref: refs/heads/other"
-
-
-def test_git_may_be_missing(output: Path, tmp_path: Path) -> None:
-    finished = generate(output, env=without_git(tmp_path / "empty"))
-    assert finished.returncode == 0, finished.stderr
-    assert KEY.search(finished.stdout)
-    assert not (output / "my-service/.git").exists()
-
-
-@stand_in
-def test_git_may_fail(output: Path, tmp_path: Path) -> None:
-    finished = generate(output, env=with_git(tmp_path / "bin", "exit 128"))
-    assert finished.returncode == 0, finished.stderr
-    assert KEY.search(finished.stdout)
-
-
-@stand_in
-def test_git_may_be_too_old_to_name_the_first_branch(output: Path, tmp_path: Path) -> None:
-    old = f"""
-    case "$*" in *-b*) exit 129 ;; esac
-    if [ "$1 $2" = "-c init.defaultBranch=main" ]; then shift 2; fi
-    exec {shutil.which("git")} "$@"
-    """
-    other = {"GIT_CONFIG_KEY_0": "init.defaultBranch", "GIT_CONFIG_VALUE_0": "other"}
-    generate(output, env={**with_git(tmp_path / "bin", old), **other, "GIT_CONFIG_COUNT": "1"})
-    head = (output / "my-service/.git/HEAD").read_text()
-    assert head.strip() == "ref: refs/heads/main"
-
-
-def test_git_needs_no_identity(output: Path, tmp_path: Path) -> None:
-    nobody = {"HOME": str(tmp_path), "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-    finished = generate(output, env=nobody)
-    assert finished.returncode == 0, finished.stderr
-    assert (output / "my-service/.git").is_dir()
 
 
 @pytest.mark.parametrize(

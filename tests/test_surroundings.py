@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import TEMPLATE, run, run_python
-from test_hooks import KEY, copy_of_the_template, generate
+from hooked import KEY, copy_of_the_template, generate
 
 
 def last_hook() -> str:
