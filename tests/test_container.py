@@ -122,7 +122,7 @@ def test_the_image_brings_along_what_makes_its_tables(
         words = [*image.command("CMD")[:2], "my_service.keys", *command]
         return subprocess.check_output(words, cwd=at, env=env, user=user, group=user, text=True)
 
-    assert "at step 0001" in manage("migrate")
+    assert "at migration 0001" in manage("migrate")
     with serving(*image.command("CMD"), port=port, cwd=at, env=env, user=user):
         key = json.loads(manage("new", "web", "--json"))["key"]
         request = Request(f"http://127.0.0.1:{port}/users/me", headers={"X-API-Key": key})

@@ -33,7 +33,7 @@ from {{ cookiecutter.__package }}.auth import (
 from {{ cookiecutter.__package }}.database import (
     ApiKey,
     Base,
-    connect,
+    make_engine,
     parse_url,
 )
 {% endif %}
@@ -122,7 +122,7 @@ atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
 @cache
 def _empty_database() -> Path:
     file = _FOLDER / "empty.db"
-    Base.metadata.create_all(connect(parse_url(f"sqlite:///{file.as_posix()}")))
+    Base.metadata.create_all(make_engine(parse_url(f"sqlite:///{file.as_posix()}")))
     return file
 
 
@@ -144,7 +144,7 @@ def make_database(entries: Iterable[KeyEntry] = ENTRIES) -> str:
         for entry in entries
     ]
     if rows:
-        with connect(parse_url(url)).begin() as connection:
+        with make_engine(parse_url(url)).begin() as connection:
             connection.execute(insert(ApiKey), rows)
     return url
 

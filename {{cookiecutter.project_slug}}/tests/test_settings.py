@@ -149,7 +149,7 @@ def test_all_problems_are_told_and_digests_are_not(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("LOG_LEVEL", "loud")
     message = refusal([ENTRY | {"sha256": "short", DIGEST: 1}], monkeypatch)
     assert message == (
-        "The service does not start. API_KEYS, 0: consumer 'web': sha256: a digest is 64 hexadecimal"
+        "The settings are not valid. API_KEYS, 0: consumer 'web': sha256: a digest is 64 hexadecimal"
         f" digits, as printed by: python -m {keys.__name__} new NAME;"
         " ...: Extra inputs are not permitted;"
         " LOG_LEVEL: Input should be 'debug', 'info', 'warning', 'error' or 'critical'"
@@ -188,7 +188,7 @@ def test_a_limit_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
         " such as 600/minute or 5000/2 hours"
     )
     assert message == (
-        f"The service does not start. RATE_LIMIT: {rule}; FAILED_ATTEMPTS_LIMIT: {rule}"
+        f"The settings are not valid. RATE_LIMIT: {rule}; FAILED_ATTEMPTS_LIMIT: {rule}"
     )
 
 

@@ -268,7 +268,7 @@ def load_settings() -> Settings:
         problems = _problems(error)
     except (OSError, ValueError) as error:  # from a source: a list that is no JSON, a broken file
         problems = f"{error}; a list is written in JSON, such as [], and a config file in TOML"
-    raise SystemExit(f"The service does not start. {keys.DIGEST.sub('...', keys.redact(problems))}")
+    raise SystemExit(f"The settings are not valid. {keys.DIGEST.sub('...', keys.redact(problems))}")
 
 
 def _in_development(read: dict[str, Any]) -> bool:
