@@ -117,6 +117,16 @@ def test_links_in_the_readme_lead_somewhere(project: Path) -> None:
             assert anchor in anchors
 
 
+def test_tables_in_the_readme_are_even(project: Path) -> None:
+    readme = (project / "README.md").read_text(encoding="utf-8")
+    for table in re.findall(r"(?:^\|.*\n)+", readme, re.MULTILINE):
+        rows = table.splitlines()
+        assert len({len(row) for row in rows}) == 1, table
+        for column in zip(*(row.strip("| ").split(" | ") for row in rows), strict=True):
+            cells = [cell.strip() for cell in column if not cell.startswith("---")]
+            assert max(map(len, cells)) == max(len(cell) for cell in column), table
+
+
 def test_every_setting_is_in_the_example(project: Path) -> None:
     example = (project / ".env.example").read_text(encoding="utf-8")
     assert set(re.findall(r"^(?:# )?([A-Z_]+)=", example, re.MULTILINE)) == settings(project)
