@@ -90,7 +90,7 @@ def test_without_redis_requests_may_be_refused_until_it_is_back(
         assert live.ask("/users/me").status == 401
         assert live.ask("/health/ready").status == 200
         [line] = about_redis(live)
-        assert "(ConnectionError): they are refused" in line
+        assert "requests are refused: ConnectionError" in line
         redis.start()
         until(lambda: ask(live) == 200)
 
