@@ -46,15 +46,6 @@ ABOUT = {
     "Generation": "From the start of cookiecutter to its end.",
 }
 
-# What the README shows, and where.
-BRIEF = [REFERENCE, "tutorial: header, app", "tutorial: header, endpoint"]
-BRIEF += ["tutorial: three schemes, app", "ours: header, whole_app", "ours: header, endpoints"]
-BRIEF += ["ours: fallback, whole_app", "ours: fallback, endpoints", "ours: header, database"]
-BRIEF += ["fastapi-key-auth: middleware", "fastapi-simple-security"]
-BRIEF += ["keyshield: cached", "keyshield: default"]
-BEGIN = "<!-- figures of make bench -->"
-END = "<!-- end of figures -->"
-
 CHECK_ALONE = (
     "CPU time in process as a ratio to the same service without its check. That one keeps keys out"
     " of URLs, names each request in its answer and its log lines, and bounds headers and bodies,"
@@ -225,28 +216,6 @@ def page(results: dict[str, Any], summed: dict[str, dict[str, dict[str, Summary]
     return "\n\n".join(text) + "\n"
 
 
-def brief(summed: dict[str, dict[str, dict[str, Summary]]]) -> str:
-    """Return the table of the README."""
-    cpu, served = summed["CPU in process"], summed["Over a socket"]["requests/s"]
-    columns = [cpu["key"], cpu["keyless"], cpu["upload"], served]
-    heads = ["bare FastAPI is 1.00", "CPU: with a key", "CPU: refused"]
-    heads += ["CPU: refused, with 1 MiB of JSON", "requests/s"]
-
-    def ratio(column: dict[str, Summary], name: str) -> str:
-        return digits(column[name]["ratio"]) if name in column else "-"
-
-    lines = [[name, *(ratio(column, name) for column in columns)] for name in BRIEF]
-    return markdown_table(heads, lines)
-
-
-def write_readme(readme: Path, table: str) -> None:
-    """Put the table into the README, in place of the one between its marks."""
-    before, begin, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    text = f"{before}{begin}\n\n{table}\n\n{end}{after}"
-    readme.write_text(text, encoding="utf-8")
-
-
 def show(summed: dict[str, dict[str, dict[str, Summary]]]) -> None:
     """Print the tables on the terminal."""
     console = Console()
@@ -262,7 +231,7 @@ def show(summed: dict[str, dict[str, dict[str, Summary]]]) -> None:
 
 
 def write_reports(results: dict[str, Any], folder: Path) -> None:
-    """Write the reports, a whole run's also into the README, and print the tables."""
+    """Write `results.json`, `RESULTS.md` and `chart.svg`, and print the tables."""
     summed = summaries(results)
     status = results["parts"]["CPU in process"]["status"]
     facts = {name: results[name] for name in ("date", "quick", "machine")}
@@ -271,6 +240,4 @@ def write_reports(results: dict[str, Any], folder: Path) -> None:
     (folder / "RESULTS.md").write_text(page(results, summed), encoding="utf-8")
     ratios = {name: summary["ratio"] for name, summary in summed["CPU in process"]["key"].items()}
     (folder / "chart.svg").write_text(draw(ratios), encoding="utf-8")
-    if not results["quick"] and folder == HERE:
-        write_readme(HERE.parent / "README.md", brief(summed))
     show(summed)

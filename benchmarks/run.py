@@ -1,6 +1,7 @@
 """Measures what protection costs, side by side in one run: `make bench`, or `python run.py --help`.
 
-Writes `results.json`, `RESULTS.md` and `chart.svg` beside this file.
+Writes `results.json`, `RESULTS.md` and `chart.svg` beside this file; a whole run also writes its
+figures into the README of the template.
 """
 
 import argparse
@@ -22,7 +23,8 @@ from typing import Any
 from contestants import CONTESTANTS, REFERENCE, SERVICES, folder_of
 from generating import TEMPLATE, cookiecutter, generation
 from over_socket import allowed_cores, beside, memory, start_up, throughput
-from report import PARTS, WITH_SETTINGS, write_reports
+from readme import figures, write_readme
+from report import PARTS, WITH_SETTINGS, summaries, write_reports
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
@@ -151,6 +153,8 @@ def main() -> None:
             results["parts"][title] = collect(measurements, Clock(bars, bar).advance)
             bars.update(bar, completed=total, refresh=True)
     write_reports(results, options.output)
+    if not options.quick and options.output == HERE:
+        write_readme(TEMPLATE / "README.md", figures(summaries(results)))
 
 
 if __name__ == "__main__":
