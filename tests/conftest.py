@@ -1,5 +1,6 @@
 """Bakes projects from the template, each set of answers once a run."""
 
+import asyncio
 import json
 import os
 import re
@@ -9,9 +10,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -27,6 +30,7 @@ COMBINATIONS = cover(CHOICES)
 CORE = core(CHOICES)
 LONGEST_SLUG = "parcel-tracking-for-the-whole-wide-world-of-ships-and-of-trains"
 Bake = Callable[..., Path]
+T = TypeVar("T")
 
 RESERVED_ON_WINDOWS = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 
@@ -140,6 +144,13 @@ def run(
 def run_python(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run this environment's Python."""
     return run(sys.executable, *arguments, cwd=cwd)
+
+
+def run_async(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine in an event loop of its own, and return what it returns."""
+    # Playwright keeps an event loop in the thread of the tests, where another one cannot run.
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 def status(curl: str, port: int) -> str:

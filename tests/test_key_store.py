@@ -3,6 +3,7 @@
 import asyncio
 import json
 import runpy
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from combinations import Answers
-from conftest import Bake, run
+from conftest import Bake, run, run_async
 from live import Live, manage, served
 from postgresql import Postgres
 from test_generated_suites import SUITE
@@ -190,7 +191,7 @@ def test_a_flood_of_keys_with_good_checksums_takes_nothing_from_others(
     with served(project, ANSWERS, tmp_path, DATABASE_URL=url) as live:
         stranger, _ = mint(live, "customer")
         before = postgres.asked("SELECT api_keys.digest")
-        statuses = asyncio.run(flood(live, [*wrong[:2000], stranger, *wrong[2000:]]))
+        statuses = run_async(flood(live, [*wrong[:2000], stranger, *wrong[2000:]]))
         queries = postgres.asked("SELECT api_keys.digest") - before
         with psycopg.connect(url) as connection:
             query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
@@ -204,16 +205,10 @@ def test_a_flood_of_keys_with_good_checksums_takes_nothing_from_others(
 def test_processes_that_migrate_at_the_same_time_wait_for_each_other(
     project: Path, url: str, tmp_path: Path
 ) -> None:
-    async def migrate_four_times() -> list[int]:
-        environment = {"PYTHONPATH": str(project / "src"), "DATABASE_URL": url}
-        command = [sys.executable, "-m", "my_service.keys", "migrate"]
-        processes = [
-            await asyncio.create_subprocess_exec(*command, cwd=tmp_path, env=environment)
-            for _ in range(4)
-        ]
-        return [await process.wait() for process in processes]
-
-    assert asyncio.run(migrate_four_times()) == [0] * 4
+    environment = {"PYTHONPATH": str(project / "src"), "DATABASE_URL": url}
+    command = [sys.executable, "-m", "my_service.keys", "migrate"]
+    processes = [subprocess.Popen(command, cwd=tmp_path, env=environment) for _ in range(4)]
+    assert [process.wait(timeout=60) for process in processes] == [0] * 4
 
 
 def test_the_generated_tests_of_the_migration_pass_with_postgresql(

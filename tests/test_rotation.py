@@ -9,13 +9,12 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, closing
 from itertools import count
 from pathlib import Path
 
 import pytest
-from conftest import Bake, free_port, serving
+from conftest import Bake, free_port, run_async, serving
 from live import minted
 
 CLIENTS = 8
@@ -140,10 +139,7 @@ async def stop_all(rollout: Rollout) -> None:
 def test_a_key_is_rotated_without_a_failed_request(bake: Bake, tmp_path: Path) -> None:
     project = bake(deployment="kubernetes")
     rollout = Rollout(project, tmp_path)
-    # Playwright keeps an event loop in the thread of the tests, where another one cannot run.
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        rotation = rotate(rollout, minted(project), minted(project))
-        answers = thread.submit(asyncio.run, rotation).result()
+    answers = run_async(rotate(rollout, minted(project), minted(project)))
     assert set(answers) == {"HTTP/1.1 200 OK"}
     assert len(answers) > 10 * CLIENTS
     assert len(rollout.served) == 6
