@@ -1,6 +1,5 @@
 """A real Chromium in front of running services."""
 
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from combinations import Answers, name
-from conftest import CORE, Bake
+from conftest import CORE, Bake, missing
 from live import Live, attacked
 from playwright.sync_api import Browser, BrowserContext, Error, Page, Route, sync_playwright
 
@@ -55,7 +54,7 @@ def chromium() -> Iterator[Browser]:
         with launched() as browser:
             yield browser
     except MissingError as reason:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(reason))
+        missing(str(reason))
 
 
 @dataclass

@@ -39,9 +39,7 @@ def cover(options: dict[str, list[str]]) -> list[Answers]:
         chosen.append(max(candidates, key=lambda answers: len(_pairs(answers) & missing)))
         missing.difference_update(_pairs(chosen[-1]))
 
-    for base in _product(
-        {question: options[question] for question in _FULL if question in options}
-    ):
+    for base in _product({question: options[question] for question in _FULL}):
         choose([answers for answers in everything if base.items() <= answers.items()])
     while missing:
         choose(everything)

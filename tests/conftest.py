@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 from urllib.error import URLError
 from urllib.request import urlopen
 
@@ -219,6 +219,11 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     else:  # the server may be a grandchild: of make, of uv, of its own reloader
         os.killpg(process.pid, signal.SIGTERM)
     process.wait(timeout=30)
+
+
+def missing(what: str) -> NoReturn:
+    """Skip a test for which this machine lacks something; where CI runs, it has to be there."""
+    (pytest.fail if os.environ.get("CI") else pytest.skip)(what)
 
 
 def until(condition: Callable[[], object]) -> None:

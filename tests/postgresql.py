@@ -16,15 +16,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from conftest import free_port
+from conftest import free_port, missing
 
 # It keeps nothing when the machine fails, says what it is asked, and listens nowhere else.
 OPTIONS = ["fsync=off", "log_statement=all", "listen_addresses='127.0.0.1'"]
 OPTIONS += ["unix_socket_directories=''", "lc_messages=C"]
-
-
-class MissingError(Exception):
-    """There is no PostgreSQL here; says how to get it."""
 
 
 @dataclass
@@ -107,13 +103,13 @@ class Postgres:
         return len(re.findall(f"^.*(?:statement|execute .*): .*{text}", log, re.MULTILINE))
 
 
-@contextmanager
-def served() -> Iterator[Postgres]:
-    """Start a server, and end it in the end."""
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """Return a running server."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     program = shutil.which("initdb") or (found and found[-1])
     if not program:
-        raise MissingError("no PostgreSQL: install it (Debian: apt install postgresql)")
+        missing("no PostgreSQL: install it (Debian: apt install postgresql)")
     as_root = sys.platform != "win32" and os.geteuid() == 0
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         server = Postgres(
@@ -125,13 +121,3 @@ def served() -> Iterator[Postgres]:
             yield server
         finally:
             server.stop()
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """Return a running server; where CI runs, it has to be there."""
-    try:
-        with served() as server:
-            yield server
-    except MissingError as reason:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)(str(reason))

@@ -36,7 +36,7 @@ def only(**answers: set[str]) -> pytest.MarkDecorator:
 def live(
     request: pytest.FixtureRequest, bake: Bake, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Live]:
-    """Return each combination in turn, served as in production by both HTTP implementations."""
+    """Return each of these services in turn, run as in production."""
     answers, http = request.param
     folder = tmp_path_factory.mktemp("attacked")
     with attacked(bake(**answers), answers, folder, "--http", http) as service:

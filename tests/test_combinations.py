@@ -6,7 +6,8 @@ from pathlib import Path
 
 from combinations import choices, core, cover
 
-FEW = {"key_location": ["header", "cookie"], "protection": ["a", "b"], "key_store": ["s", "d", "e"]}
+CORE = {"key_location": ["header", "cookie"], "protection": ["a", "b"]}
+FEW = CORE | {"key_store": ["s", "d", "e"], "rate_limit": ["no", "yes"]}
 MANY = FEW | {f"option_{number}": ["yes", "no"] for number in range(5)}
 
 
@@ -16,8 +17,8 @@ def test_a_new_choice_is_in_the_matrix(tmp_path: Path) -> None:
     assert choices(tmp_path) == {"store": ["memory", "database"]}
 
 
-def test_the_core_is_there_with_each_store() -> None:
-    assert len(cover(FEW)) == 2 * 2 * 3
+def test_the_core_is_there_with_each_store_with_and_without_limits() -> None:
+    assert len(cover(FEW)) == 2 * 2 * 3 * 2
 
 
 def test_of_many_combinations_each_pair_of_answers_is_there() -> None:

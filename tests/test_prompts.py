@@ -8,6 +8,7 @@ import sys
 import tomllib
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from conftest import TEMPLATE, Bake
@@ -26,8 +27,9 @@ def refusals(**answers: str) -> list[str]:
     environment = create_env_with_context(context)
     source = environment.from_string(HOOK.read_text(encoding="utf-8")).render(**context)
     said = io.StringIO()
-    with contextlib.redirect_stderr(said), contextlib.suppress(SystemExit):
-        # In this process: a hundred new ones would take a minute.
+    # In this process, whose path it shall leave alone: a hundred new ones would take a minute.
+    own_path = patch.object(sys, "path", list(sys.path))
+    with contextlib.redirect_stderr(said), contextlib.suppress(SystemExit), own_path:
         exec(compile(source, HOOK, "exec"), {"__name__": "__main__"})  # noqa: S102
     return re.findall(r"^  (\w+) = ", said.getvalue(), re.MULTILINE)
 

@@ -2,31 +2,11 @@
 
 import re
 import socket
-from collections.abc import Iterator
 
 import pytest
-from combinations import Answers, name
-from conftest import CORE, Bake
-from live import Live, attacked
+from live import Live
 
-SERVERS = [(answers, http) for answers in CORE for http in ("httptools", "h11")]
 HOSTS = ["[", "[::1", "a:b:c", "", "x:99999", "\xff\xfe", "a b", "a/../b", "a?b#c", "a@b", "x\x7f"]
-
-
-def server_name(server: tuple[Answers, str]) -> str:
-    """Return the id of a server in the output of pytest."""
-    return f"{name(server[0])}-{server[1]}"
-
-
-@pytest.fixture(scope="module", params=SERVERS, ids=server_name)
-def live(
-    request: pytest.FixtureRequest, bake: Bake, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Live]:
-    """Return each core combination in turn, served by both HTTP implementations."""
-    answers, http = request.param
-    folder = tmp_path_factory.mktemp("connections")
-    with attacked(bake(**answers), answers, folder, "--http", http) as service:
-        yield service
 
 
 def converse(live: Live, sent: bytes) -> tuple[list[int], bytes]:

@@ -98,13 +98,13 @@ def _error(description: str) -> dict[str, Any]:
 {% if cookiecutter.__database or cookiecutter.__limited %}
 
 
-_SECONDS = {"description": "Seconds to wait", "schema": {"type": "integer"}}
 {% if cookiecutter.__database and cookiecutter.__limited %}
 _AWAY = "Keys cannot be checked, or requests not be counted, right now"
-_UNAVAILABLE = _error(_AWAY) | {"headers": {"Retry-After": _SECONDS}}
 {% elif cookiecutter.__database %}
-_UNAVAILABLE = _error("Keys cannot be checked right now") | {"headers": {"Retry-After": _SECONDS}}
+_AWAY = "Keys cannot be checked right now"
 {% else %}
-_UNAVAILABLE = _error("Nobody counts requests just now") | {"headers": {"Retry-After": _SECONDS}}
+_AWAY = "Requests cannot be counted right now"
 {% endif %}
+_SECONDS = {"description": "Seconds to wait", "schema": {"type": "integer"}}
+_UNAVAILABLE = _error(_AWAY) | {"headers": {"Retry-After": _SECONDS}}
 {% endif %}
