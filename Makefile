@@ -45,10 +45,10 @@ test: .venv/ready $(BROWSER)  ## prove every combination; ONLY=cookie-endpoints 
 	$(BIN)/pytest --numprocesses=auto --dist=worksteal $(if $(ONLY),-k '$(ONLY)')
 
 mutants: .venv/ready  ## change generated code bit by bit: does its suite notice? (half an hour)
-	cd tests && ../$(BIN)/python mutants.py
+	cd tests && ../$(BIN)/python -m support.mutants
 
 pictures: .venv/ready $(BROWSER)  ## take the pictures of the README anew, with Chromium
-	cd tests && ../$(BIN)/python pictures.py
+	cd tests && ../$(BIN)/python -m support.pictures
 
 benchmarks/.venv/ready: benchmarks/requirements.txt $(filter-out uv,$(UV))
 	$(UV) venv --quiet --clear --python '>=3.11' benchmarks/.venv

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,7 +23,7 @@ from fastapi.security.api_key import APIKeyBase
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 KEY = "tutorial-3f1c9f0b2c4e4f7d8a6b5c4d3e2f1a0b"
-LOCATIONS = ("header", "cookie", "query", "fallback")
+LOCATIONS = ("header", "bearer", "cookie", "query", "fallback")
 # What is generated to be compared: the name of a contestant, and the answers that make it.
 SERVICES = {
     f"ours: {location}, {protection}": {"key_location": location, "protection": protection}
@@ -169,15 +169,17 @@ def generated(answers: dict[str, str], *, keys: int = 1) -> Contestant:
     folder = folder_of(answers)
     package, location = folder.replace("-", "_"), answers["key_location"]
     sys.path.insert(0, str(Path(os.environ["PROJECTS"], folder, "src")))
-    minting = importlib.import_module(f"{package}.keys")
-    key, wrong_key = minting.mint(), minting.mint()
-    first = json.dumps([{"consumer": "bench", "sha256": minting.digest(key)}])
+    own = importlib.import_module(f"{package}.auth.keys")
+    key, wrong_key = own.generate_key(), own.generate_key()
+    first = json.dumps([{"consumer": "bench", "sha256": own.hash_key(key)}])
     os.environ |= {"API_KEYS": first, "CONFIG_FILE": os.devnull, "SECRETS_DIR": os.devnull}
     if "key_store" in answers:
         fill_database(package)
     main = importlib.import_module(f"{package}.main")
-    entry = main.settings.api_keys[0].model_copy(update={"sha256": minting.digest(key)})
-    others = [entry.model_copy(update={"sha256": f"{n:064x}"}) for n in range(keys - 1)]
+    entry = main.settings.api_keys[0].model_copy(update={"sha256": own.hash_key(key)})
+    others = [
+        entry.model_copy(update={"sha256": f"{n:064x}", "id": f"key-{n}"}) for n in range(keys - 1)
+    ]
     settings = main.settings.model_copy(update={"api_keys": (*others, entry)})
     app = main.create_app(settings)
     by_endpoint = answers["protection"] == "endpoints"
@@ -185,18 +187,21 @@ def generated(answers: dict[str, str], *, keys: int = 1) -> Contestant:
     needed = [Security(auth.get_api_key)] if by_endpoint else []
     add_endpoints(app, needed, public=by_endpoint)
     place = "header" if location == "fallback" else location
+    if place == "bearer":
+        place, key, wrong_key = "header", f"Bearer {key}", f"Bearer {wrong_key}"
+        return Contestant(app, place, "Authorization", key, wrong_key, has_public=by_endpoint)
     names = {"header": "X-API-Key", "cookie": "__Host-api_key", "query": "api_key"}
     return Contestant(app, place, names[place], key, wrong_key, has_public=by_endpoint)
 
 
 def fill_database(package: str) -> None:
-    """Make the SQLite file of a service, and have it take over the key of the environment."""
+    """Create the SQLite file of a service with the key of the environment."""
     file = Path(os.environ["PROJECTS"], f"{package}-{os.getpid()}.db")
     os.environ["DATABASE_URL"] = f"sqlite:///{file.as_posix()}"
-    commands = importlib.import_module(f"{package}.commands")
-    with redirect_stdout(io.StringIO()):
-        for command in ("migrate", "import"):
-            commands.main([command])
+    cli = importlib.import_module(f"{package}.cli")
+    for command in (["migrate"], ["keys", "import"]):
+        with redirect_stdout(io.StringIO()), suppress(SystemExit):
+            cli.main(command)
 
 
 def without_check(answers: dict[str, str]) -> Contestant:
@@ -205,9 +210,8 @@ def without_check(answers: dict[str, str]) -> Contestant:
     It keeps keys out of URLs, names requests and bounds their size.
     """
     contestant = generated(answers)
-    app = contestant.app
-    gate = sys.modules[type(app).__module__].Gate
-    app.user_middleware = [used for used in app.user_middleware if used.cls is not gate]
+    app: Any = contestant.app
+    app.protection.needs_key = lambda scope: False
     del app.router.routes[:2]  # the endpoints, which come first
     add_endpoints(app, public=True)
     return replace(contestant, has_public=True, protected=False)

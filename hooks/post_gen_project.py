@@ -1,4 +1,4 @@
-"""Does what only a hook can do: a key of one's own in `.env`, a git repository, the next steps.
+"""Does what only a hook can do: a development key in `.env`, a git repository, the next steps.
 
 Runs in the new project, on the Python that runs cookiecutter (3.10 or newer), with the standard
 library only and without the network. Cookiecutter renders this file with Jinja first: answers enter
@@ -15,10 +15,11 @@ import io
 import json
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,10 @@ ANSWERS = json.loads(
 )
 
 ENV_FILE = Path(".env")
-KEYS = Path("src", ANSWERS["__package"], "keys.py")
+KEYS = Path("src", ANSWERS["__package"], "auth", "keys.py")
 SERVICE = "http://127.0.0.1:8000"
+DATABASE = bool(ANSWERS.get("__database"))
+SCOPES = ["admin", "keys:read", "keys:write"] if DATABASE else ["admin"]
 
 
 def made_to_compare() -> bool:
@@ -46,6 +49,17 @@ def made_to_compare() -> bool:
     parent = Path.cwd().parent
     temporary = Path(tempfile.gettempdir()).resolve()
     return parent.parent == temporary and bool(re.fullmatch(r"tmp[a-z0-9_]{8}", parent.name))
+
+
+def remove_empty_folders() -> None:
+    """Remove the folders that have no files for these answers.
+
+    Cookiecutter cannot leave a folder out, so such a folder is called `__pycache__`: where hooks do
+    not run, git, wheels and images ignore it.
+    """
+    for parent in (Path(), Path("src", ANSWERS["__package"])):
+        with suppress(OSError):  # not there, or Python has put something into it
+            (parent / "__pycache__").rmdir()
 
 
 def init_git() -> None:
@@ -72,8 +86,8 @@ def git(*arguments: str) -> bool:
         return False
 
 
-def mint() -> tuple[str, str]:
-    """Return a new key and the settings that let it in; the generated code itself makes them.
+def generate_key() -> tuple[str, str]:
+    """Return a new key and the settings that accept it; the generated code itself makes them.
 
     Raises:
         RuntimeError: the code does not do it, because somebody changed the template.
@@ -81,8 +95,16 @@ def mint() -> tuple[str, str]:
     code: dict[str, Any] = {"__name__": "keys"}
     try:
         exec(compile(KEYS.read_bytes(), str(KEYS), "exec"), code)
-        key: str = code["mint"]()
-        entry = {"consumer": "developer", "sha256": code["digest"](key), "scopes": ["admin"]}
+        key: str = code["generate_key"]()
+        digest: str = code["hash_key"](key)
+        entry = {
+            "id": code["key_id"](digest),
+            "name": "development key",
+            "hint": code["key_hint"](key),
+            "consumer": "developer",
+            "sha256": digest,
+            "scopes": SCOPES,
+        }
     except (Exception, SystemExit) as error:
         raise RuntimeError(f"{KEYS}: {type(error).__name__}: {error}") from error
     lines = [
@@ -110,66 +132,98 @@ def private_file(path: Path, text: str) -> Iterator[None]:
 
 
 def quote(text: str) -> str:
-    """Return a text as the shells of this system take it for one word."""
+    """Return a text as the shell takes it for one word: PowerShell on Windows."""
     if os.name != "nt":
         return shlex.quote(text)
-    return text if re.fullmatch(r"[\w.:/\\-]+", text) else f'"{text}"'
+    if re.fullmatch(r"[\w.:/\\-]+", text):
+        return text
+    return "'" + re.sub("(['\u2018\u2019\u201a\u201b])", r"\1\1", text) + "'"
 
 
-def curl(key: str) -> str:
-    """Return the command that asks the running service whose key this is."""
+def program(*steps: str) -> list[str]:
+    """Return the commands that run the service's program, with uv or else with pip."""
+    name = ANSWERS["project_slug"]
+    if shutil.which("uv"):
+        return [f"uv run {name} {step}" for step in steps]
+    windows = os.name == "nt"
+    folder = ".venv\\Scripts\\" if windows else ".venv/bin/"
+    return [
+        f"{'python' if windows else 'python3'} -m venv .venv",
+        f"{folder}python -m pip install --upgrade pip",  # groups need 25.1
+        f"{folder}pip install --editable . --group dev",
+        *(f"{folder}{name} {step}" for step in steps),
+    ]
+
+
+def block(commands: list[str]) -> str:
+    """Return commands as a block that begins in the project's folder."""
+    return "".join(f"    {line}\n" for line in (f"cd {quote(str(Path.cwd()))}", *commands))
+
+
+def call(key: str) -> str:
+    """Return the command that asks the service whose key this is.
+
+    It passes the key on standard input, where the process list does not show it.
+    """
     url = f"{SERVICE}/users/me"
+    config = {
+        "header": f'header = "{ANSWERS["key_name"]}: {key}"',
+        "bearer": f'header = "Authorization: Bearer {key}"',
+        "cookie": f'cookie = "{ANSWERS["__cookie_name"]}={key}"',
+        "query": f'url = "{url}?{ANSWERS["__query_name"]}={key}"',
+        "fallback": f'header = "{ANSWERS["key_name"]}: {key}"',
+    }
     location = ANSWERS["key_location"]
-    if location == "cookie":
-        return f"curl --cookie {quote(ANSWERS['__cookie_name'] + '=' + key)} {url}"
-    if location == "query":
-        return f"curl {quote(url + '?' + ANSWERS['__query_name'] + '=' + key)}"
-    return f"curl --header {quote(ANSWERS['key_name'] + ': ' + key)} {url}"
+    curl = "curl --config -" if location == "query" else f"curl --config - {url}"
+    if os.name == "nt":
+        return f"{quote(config[location])} | {curl.replace('curl', 'curl.exe', 1)}"
+    return f"echo {quote(config[location])} | {curl}"
 
 
 def how_to_start() -> str:
-    """Return the commands that start the service."""
-    return f"Start the service:\n\n    cd {quote(str(Path.cwd()))}\n    make run\n"
+    """Return what to open, and the commands that start the service."""
+    steps = ["migrate", "keys import", "serve"] if DATABASE else ["serve"]
+    commands = ["make run"] if shutil.which("make") else program(*steps)
+    return f"Start the service and open {SERVICE}/docs\n\n{block(commands)}"
 
 
 def how_to_call(key: str) -> str:
-    """Return what opens the running service; the key in it is shown nowhere else."""
-    browser = f"The docs, {SERVICE}/docs, need the key too: README.md shows how to open them."
+    """Return how to use the key, which is shown nowhere else."""
+    use = 'Paste it at "Authorize" in the docs'
     if ANSWERS["__cookie"]:
-        browser = f"Or sign in with a browser: {SERVICE}/sign-in"
-    elif ANSWERS["protection"] == "endpoints":
-        browser = f"Or open its docs: {SERVICE}/docs"
+        use = f"Sign in with it at {SERVICE}/sign-in"
     return f"""
-Then call it from another terminal. Keep this key: it is your key for development, it is
-shown only this once, and .env holds nothing but its digest.
+This development key is shown only once; .env holds its SHA-256 hash:
 
-    {curl(key)}
+    {key}
 
-{browser}
+{use}, or call the service
+from another terminal:
+
+    {call(key)}
 """
 
 
-def how_to_mint(reason: str) -> str:
-    """Return how to go on where no key was made."""
-    if ANSWERS["key_store"] == "database":
-        return f"""
-No key was made ({reason}). Everything else is there. Start the service and mint a
-key while it runs, as README.md shows:
-
-    cd {quote(str(Path.cwd()))}
-    make run
-"""
+def how_to_create_a_key(reason: str) -> str:
+    """Return how to go on where no key was created."""
+    create = " ".join(["keys create developer", *(f"--scope {scope}" for scope in SCOPES)])
+    *first, serve = program("migrate", create, "serve") if DATABASE else program(create, "serve")
+    add = "" if DATABASE else "add the printed entry to API_KEYS and "
     return f"""
-No key was made ({reason}). Everything else is there. Mint a key, and put the entry
-that is printed into .env, as .env.example shows. Then start the service with make run.
+No key was created ({reason}).
+The rest of the project is complete. Create a key:
 
-    cd {quote(str(Path.cwd()))}
-    {quote(sys.executable)} {quote(str(KEYS))} new developer --scope admin
+{block(["cp .env.example .env", *first])}
+In .env, {add}set FASTAPI_ENV=development.
+Then start the service:
+
+    {serve}
 """
 
 
 def main() -> None:
     """Finish the project and say what to do next; the key is shown here and nowhere else."""
+    remove_empty_folders()
     if made_to_compare():
         return
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
@@ -178,17 +232,17 @@ def main() -> None:
     try:
         init_git()
         if os.path.lexists(ENV_FILE):
-            print("\n.env was there already: it is untouched, and its keys stay valid.")
+            print("\n.env existed before: it is unchanged, and its keys are still valid.")
             print(f"\n{how_to_start()}")
             return
-        key, settings = mint()
+        key, settings = generate_key()
         with private_file(ENV_FILE, settings):
             print(f"\n{how_to_start()}{how_to_call(key)}", flush=True)
     # With a hook that fails, cookiecutter would remove the project.
     except KeyboardInterrupt:
-        print(how_to_mint("interrupted"), file=sys.stderr)
+        print(how_to_create_a_key("interrupted"), file=sys.stderr)
     except (OSError, RuntimeError) as error:
-        print(how_to_mint(str(error)), file=sys.stderr)
+        print(how_to_create_a_key(str(error)), file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -9,15 +9,21 @@ import sys
 
 # Cookiecutter puts this file into the temporary folder, where anybody may have put a json.py.
 sys.path[0] = os.path.dirname(os.__file__)
+if sys.version_info < (3, 10):  # noqa: UP036
+    sys.exit("Python 3.10 or newer is required to run cookiecutter with this template")
 
 import contextlib
 import json
 import keyword
 import re
+import shlex
+import textwrap
 import unicodedata
 from collections.abc import Callable, Iterator
+from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import NoReturn
+from urllib.parse import quote, urlsplit
 
 ANSWERS = json.loads(
     r"""
@@ -27,10 +33,10 @@ ANSWERS = json.loads(
 
 SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
-UNRESERVED = re.compile(r"[A-Za-z0-9._~-]+")  # RFC 3986, section 2.3
 # RFC 3986, without the quote that it allows.
 URL = re.compile(r"https?://([A-Za-z0-9._~:/?#\[\]@!$&()*+,;=-]|%[0-9a-f]{2})+", re.IGNORECASE)
 BROKEN_TEXT = {"Cc", "Cs", "Zl", "Zp"}  # control characters, surrogates, line and paragraph ends
+TO_FILL_IN = "..."  # stands for a refused answer in the command that a refusal prints
 
 # What the standard library has on some Python that runs services, if not on this one.
 STANDARD_LIBRARY = sys.stdlib_module_names | set(
@@ -43,13 +49,14 @@ STANDARD_LIBRARY = sys.stdlib_module_names | set(
 # What a service is made of and worked on with, under the names of modules and of distributions.
 DEPENDENCIES = set(
     """
-    aiosqlite alembic annotated_doc annotated_types anyio ast_serialize certifi click colorama
-    dotenv fastapi greenlet h11 hatchling httpcore httptools httpx idna iniconfig librt mako
-    markdown_it markdown_it_py markupsafe mdurl mypy mypy_extensions mypyc opentelemetry
-    opentelemetry_api packaging pathspec pip pluggy psycopg psycopg_binary py pydantic pydantic_core
-    pydantic_settings pygments pytest python_dotenv pyyaml rich ruff setuptools sniffio sqlalchemy
-    starlette typing_extensions typing_inspection tzdata uv uvicorn uvloop watchfiles websockets
-    yaml
+    aiosqlite alembic annotated_doc annotated_types anyio ast_serialize async_timeout certifi click
+    colorama deprecated dotenv fastapi fastapi_cli greenlet h11 hatchling httpcore httpcore2
+    httptools httpx httpx2 idna iniconfig librt limits mako markdown_it markdown_it_py markupsafe
+    mdurl mypy mypy_extensions mypyc opentelemetry opentelemetry_api packaging pathspec pip pluggy
+    psycopg psycopg_binary py pydantic pydantic_core pydantic_settings pygments pytest python_dotenv
+    pyyaml redis rich rich_toolkit ruff setuptools shellingham sniffio sqlalchemy starlette
+    truststore typer typing_extensions typing_inspection tzdata uv uvicorn uvloop watchfiles
+    websockets wrapt yaml
     """.split()
 )
 # Folders that a service has already, and those that git, builds or linters leave out.
@@ -77,6 +84,51 @@ TAKEN_HEADER_PREFIXES = ("accept", "access-control-", "content-", "proxy-", "sec
 # Browsers hold such cookies to rules, in any casing (RFC 6265bis, section 4.1.3). `Http-` is here
 # because the service puts `__Host-` in front of the name, and `__Host-Http-` is such a prefix too.
 COOKIE_PREFIX = re.compile(r"__host-|__secure-|__http-|http-", re.IGNORECASE)
+TAKEN_COOKIES = {"partitioned"}  # an attribute of cookies that http.cookies knows from 3.14 on
+# What the service itself reads from URLs.
+TAKEN_PARAMETERS = set("consumer cursor limit name next state with_successors".split())
+
+# The private variables that cookiecutter.json derives from an answer, with the choices that set
+# them: the tests compare both. A replay file that was edited may contradict itself.
+FLAGS: dict[str, dict[str, tuple[str, ...]]] = {
+    "key_location": {
+        "__header": ("header", "fallback"),
+        "__bearer": ("bearer",),
+        "__cookie": ("cookie", "fallback"),
+        "__query": ("query", "fallback"),
+    },
+    "protection": {"__whole_app": ("whole_app",), "__endpoints": ("endpoints",)},
+    "key_store": {"__settings": ("settings",), "__database": ("database",)},
+    "rate_limit": {"__limited": ("yes",)},
+    "deployment": {"__docker": ("docker", "kubernetes"), "__kubernetes": ("kubernetes",)},
+    "ci": {"__github": ("github",), "__gitlab": ("gitlab",)},
+}
+
+
+def derive(answers: dict[str, str]) -> dict[str, dict[str, str]]:
+    """Return the private variables as they must be, under the answers that they come from."""
+    derived = {
+        question: {
+            name: "yes" if answers[question] in choices else "" for name, choices in flags.items()
+        }
+        for question, flags in FLAGS.items()
+    }
+    name, fallback = answers["key_name"], answers["key_location"] == "fallback"
+    derived["project_slug"] = {"__package": answers["project_slug"].replace("-", "_")}
+    derived["key_name"] = {
+        "__snake_name": snake_name(name),
+        "__cookie_name": snake_name(name) if fallback else name.removeprefix("__Host-"),
+        "__query_name": snake_name(name) if fallback else name,
+    }
+    licence = answers["license"]
+    proprietary = licence == "Proprietary"
+    derived["license"] = {"__license_id": "LicenseRef-Proprietary" if proprietary else licence}
+    return derived
+
+
+def snake_name(header: str) -> str:
+    """Return what the cookie and the query parameter are called beside a header (fallback)."""
+    return header.lower().replace("-", "_").removeprefix("x_")
 
 
 def check_line(text: str) -> Iterator[str]:
@@ -105,7 +157,7 @@ def check_slug(slug: str) -> Iterator[str]:
         )
     if len(slug) > 63:
         yield "must have 63 characters at most, such as parcel-tracking"
-    if slug.startswith("pg-") and ANSWERS["key_store"] == "database":
+    if slug.startswith("pg-") and ANSWERS.get("key_store") == "database":
         yield f"must not begin with pg-, which PostgreSQL keeps for its own users: try my-{slug}"
     taken = [
         (keyword.iskeyword(package), "must be no Python keyword"),
@@ -128,10 +180,18 @@ def check_header(name: str) -> Iterator[str]:
     lower = name.lower()
     if not TOKEN.fullmatch(name):
         yield "must be a header name without spaces and separators, such as X-API-Key"
+    if "_" in name:
+        yield "must have no underscore, since nginx drops such headers: try X-API-Key"
     if lower in ("authorization", "authentication"):
-        yield "is for credentials with a scheme, which FastAPI's HTTPBearer reads: try X-API-Key"
+        yield "is for credentials with a scheme: try X-API-Key, or key_location=bearer"
     if lower in TAKEN_HEADERS or lower.startswith(TAKEN_HEADER_PREFIXES):
         yield "must be no header that HTTP, proxies or browsers use themselves: try X-API-Key"
+
+
+def check_bearer(name: str) -> Iterator[str]:
+    """Yield what is wrong with the name of the header that carries a bearer token (RFC 6750)."""
+    if name != "Authorization":
+        yield "must be Authorization, as RFC 6750 says: try that, or key_location=header"
 
 
 def check_cookie(name: str) -> Iterator[str]:
@@ -139,8 +199,8 @@ def check_cookie(name: str) -> Iterator[str]:
     plain = name.removeprefix("__Host-")
     if not TOKEN.fullmatch(name):
         yield "must be a cookie name without spaces and separators, such as api_key"
-    if name and not plain:
-        yield "must have a name after __Host-, such as __Host-api_key"
+    elif not sets_cookie(plain):
+        yield "must be a name that Python's http.cookies can set, such as api_key"
     if COOKIE_PREFIX.match(plain):
         yield (
             "must have no prefix to which browsers attach rules, except for one __Host-,"
@@ -148,25 +208,36 @@ def check_cookie(name: str) -> Iterator[str]:
         )
 
 
+def sets_cookie(name: str) -> bool:
+    """Tell whether the library that sets the cookie takes this name."""
+    try:
+        SimpleCookie()[name] = "key"
+    except CookieError:
+        return False
+    return name.lower() not in TAKEN_COOKIES
+
+
 def check_query_parameter(name: str) -> Iterator[str]:
-    """Yield what is wrong with the name of a query parameter."""
-    if not UNRESERVED.fullmatch(name):
+    """Yield what is wrong with the name of a query parameter (RFC 3986, section 2.3)."""
+    if not name or quote(name, safe="", errors="replace") != name:
         yield "must be letters, digits and - . _ ~ only, such as api_key"
+    if name in TAKEN_PARAMETERS:
+        yield "must be no parameter that the service itself uses: try api_key"
 
 
 def check_fallback(name: str) -> Iterator[str]:
     """Yield what is wrong with a header name from which the other two names are made."""
     yield from check_header(name)
-    derived = ANSWERS["__snake_name"]
-    if TOKEN.fullmatch(name) and not UNRESERVED.fullmatch(derived):
-        yield (
-            f"must also give a cookie and a query parameter a name ({derived!r} is none):"
-            " letters, digits and - . _ ~ only, such as X-API-Key"
-        )
+    derived = snake_name(name)
+    if not TOKEN.fullmatch(name):
+        return
+    if [*check_cookie(derived), *check_query_parameter(derived)]:
+        yield f"must also name a cookie and a parameter ({derived!r} cannot): try X-API-Key"
 
 
 CHECK_KEY_NAME: dict[str, Callable[[str], Iterator[str]]] = {
     "header": check_header,
+    "bearer": check_bearer,
     "cookie": check_cookie,
     "query": check_query_parameter,
     "fallback": check_fallback,
@@ -177,8 +248,9 @@ def check_key_name(name: str) -> Iterator[str]:
     """Yield what is wrong with the name under which a key is sent."""
     if len(name) > 64:
         yield "must have 64 characters at most, such as X-API-Key"
-    if ANSWERS["key_location"] in CHECK_KEY_NAME:
-        yield from CHECK_KEY_NAME[ANSWERS["key_location"]](name)
+    check = CHECK_KEY_NAME.get(str(ANSWERS.get("key_location")))
+    if check:
+        yield from check(name)
 
 
 def check_url(url: str) -> Iterator[str]:
@@ -217,16 +289,69 @@ CHECKS = {
     "key_store": one_of("settings", "database"),
     "rate_limit": one_of("no", "yes"),
     "deployment": one_of("docker", "kubernetes", "none"),
+    "ci": one_of("github", "gitlab", "none"),
     "license": one_of("MIT", "Apache-2.0", "BSD-3-Clause", "Proprietary"),
 }
 
 
 def problems(variable: str) -> list[str]:
     """Return what is wrong with an answer."""
-    answer = ANSWERS[variable]
+    answer = ANSWERS.get(variable)
     if not isinstance(answer, str):  # yes, no and nothing at all in a YAML configuration file
         return ['must be text: put it in quotes, such as "Parcel Tracking" or ""']
+    if answer == TO_FILL_IN:
+        return [f"must be filled in: {TO_FILL_IN} only marks its place"]
     return list(CHECKS[variable](answer))
+
+
+def contradictions() -> dict[str, list[str]]:
+    """Return the answers that disagree with what cookiecutter derived from them."""
+    found: dict[str, list[str]] = {}
+    for question, derived in derive(ANSWERS).items():
+        stale = [name for name, value in derived.items() if ANSWERS.get(name) != value]
+        if stale:
+            names = " and ".join(f"{name}={ANSWERS.get(name)!r}" for name in stale)
+            found[question] = [f"contradicts {names}: was a replay file edited?"]
+    return found
+
+
+def argument(name: str, value: str) -> str:
+    """Return `name=value` for the command line of cookiecutter, which renders it as a template."""
+    odd = r"\{[#%{]" if os.name != "nt" else r"[^\w .,:/+@()=~-]"
+    if re.search(odd, value):
+        characters = (c if re.match(r"[\w .:/-]", c) else f"\\U{ord(c):08x}" for c in value)
+        value = "{" * 2 + f" '{''.join(characters)}' " + "}" * 2
+    if os.name != "nt":
+        return f"{name}={shlex.quote(value)}"
+    return shell_quote(f"{name}={value}")
+
+
+def shell_quote(text: str) -> str:
+    """Return a text as the shell takes it for one word; on Windows cmd and PowerShell alike."""
+    if os.name != "nt":
+        return shlex.quote(text)
+    return text if re.fullmatch(r"[\w.:/\\=-]+", text) else f'"{text}"'
+
+
+def command(refused: set[str]) -> str:
+    """Return the command that repeats all answers but the refused ones."""
+    words = ["cookiecutter", "--no-input"]
+    if ANSWERS.get("_checkout"):
+        words += ["--checkout", shell_quote(ANSWERS["_checkout"])]
+    folder = ANSWERS.get("_output_dir")
+    if folder and folder != os.environ.get("PWD"):  # Windows has no PWD: there it is always given
+        words += ["--output-dir", shell_quote(folder)]
+    words.append(shell_quote(ANSWERS.get("_template", "TEMPLATE")))
+    for name in CHECKS:
+        words.append(f"{name}={TO_FILL_IN}" if name in refused else argument(name, ANSWERS[name]))
+    if os.name == "nt":  # its two shells continue lines in two ways
+        return " ".join(words)
+    lines = [""]
+    for word in words:
+        if lines[-1] and len(lines[-1]) + len(word) > 68:
+            lines.append("")
+        lines[-1] += f"{word} "
+    return " \\\n        ".join(line.rstrip() for line in lines)
 
 
 def remove_nested_folders() -> None:
@@ -242,21 +367,35 @@ def remove_nested_folders() -> None:
         folder = folder.parent
 
 
-def main() -> None:
-    """Stop the generation with a message on stderr when an answer breaks a rule."""
-    found = {variable: problems(variable) for variable in CHECKS}
-    refused = {variable: rules for variable, rules in found.items() if rules}
-    if not refused:
-        return
-    line = "=" * 72
-    answers = "1 answer" if len(refused) == 1 else f"{len(refused)} answers"
-    print(f"\n{line}\nNothing was generated. Please change {answers}:\n", file=sys.stderr)
-    for variable, rules in refused.items():
-        print(f"  {variable} = {ANSWERS[variable]!r}", file=sys.stderr)
-        print("".join(f"      {rule}\n" for rule in rules), file=sys.stderr)
-    print(f"{line}\n", file=sys.stderr)
+def refuse(message: str) -> NoReturn:
+    """Stop the generation with a message on stderr, and leave nothing behind."""
+    print(message, file=sys.stderr)
     remove_nested_folders()
     sys.exit(1)
+
+
+def main() -> None:
+    """Stop the generation when an answer breaks a rule."""
+    if "__prompts__" in ANSWERS:  # before 2.2, cookiecutter takes the texts of prompts for answers
+        refuse("cookiecutter 2.2 or newer is required: pipx run cookiecutter or uvx cookiecutter")
+    found = {variable: problems(variable) for variable in CHECKS}
+    refused = {variable: rules for variable, rules in found.items() if rules}
+    reported = refused or contradictions()
+    if not reported:
+        return
+    line = "=" * 72
+    answers = "1 answer" if len(reported) == 1 else f"{len(reported)} answers"
+    message = [f"\n{line}\nNothing was generated. Please check {answers}:\n"]
+    for variable, rules in reported.items():
+        message.append(f"  {variable} = {ANSWERS.get(variable)!r}")
+        message += [
+            textwrap.indent(textwrap.fill(rule, 72, break_on_hyphens=False), " " * 6)
+            for rule in rules
+        ]
+        message.append("")
+    fill_in = f", with each {TO_FILL_IN} filled in" if refused else ""
+    message.append(f"Run this instead{fill_in}:\n\n    {command(set(refused))}\n\n{line}\n")
+    refuse("\n".join(message))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import free_port, generate, run, serving, status
+from support.commands import program, run
+from support.curl import curl_status, printed_curl
+from support.generation import generate_by_command
+from support.server_process import free_port, run_server
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32" or not shutil.which("make"), reason="no POSIX make on this machine"
@@ -19,7 +22,7 @@ def machine(folder: Path, *, with_uv: bool) -> dict[str, str]:
     programs.mkdir()
     (programs / "python3").symlink_to(Path(sys.base_prefix) / "bin" / "python3")
     if with_uv:
-        (programs / "uv").symlink_to(Path(sys.executable).with_name("uv"))
+        (programs / "uv").symlink_to(program("uv"))
     others = [place for place in os.get_exec_path() if not (Path(place) / "uv").exists()]
     foreign = ("VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE", "MAKEFLAGS", "MAKELEVEL")
     kept = {name: value for name, value in os.environ.items() if name not in foreign}
@@ -45,11 +48,12 @@ def test_a_fresh_clone_is_tested_and_served(
     env = machine(tmp_path, with_uv=with_uv) | {"UV_RESOLUTION": resolution}
     output = tmp_path / "folder with spaces"
     output.mkdir()
-    project, curl = generate(output, **answers)
+    project, printed = generate_by_command(output, **answers)
+    curl = printed_curl(printed)
     for target in ("test", "check"):
         finished = run("make", target, cwd=project, env=env)
         assert finished.returncode == 0, finished.stdout + finished.stderr
     assert (project / ".uv").exists() != with_uv
     port = free_port()
-    with serving("make", "run", f"PORT={port}", port=port, cwd=project, env=env):
-        assert status(curl, port) == "200"
+    with run_server("make", "run", f"PORT={port}", port=port, cwd=project, env=env):
+        assert curl_status(curl, port) == "200"

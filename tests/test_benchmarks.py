@@ -8,7 +8,10 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
-from conftest import CORE, TEMPLATE, render, run
+from support.combinations import CORE
+from support.commands import run
+from support.generation import generate
+from support.template import TEMPLATE
 
 BENCHMARKS = TEMPLATE / "benchmarks"
 OURS = [f"ours: {answers['key_location']}, {answers['protection']}" for answers in CORE]
@@ -21,7 +24,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     projects = tmp_path_factory.mktemp("projects")
     for answers in [*CORE, DATABASE]:
         slug = "-".join(answers.values()).replace("_", "-")
-        render(projects, hooks=False, project_slug=slug, **answers)
+        generate(projects, hooks=False, project_slug=slug, **answers)
     command = [sys.executable, "in_process.py", "--rounds", "2", "--only", "ours"]
     finished = run(*command, cwd=BENCHMARKS, env={**os.environ, "PROJECTS": str(projects)})
     assert finished.returncode == 0, finished.stderr

@@ -4,10 +4,10 @@ import json
 from itertools import combinations
 from pathlib import Path
 
-from combinations import choices, core, cover
+from support.combinations import choices, core, cover
 
-CORE = {"key_location": ["header", "cookie"], "protection": ["a", "b"]}
-FEW = CORE | {"key_store": ["s", "d", "e"], "rate_limit": ["no", "yes"]}
+CORE_OPTIONS = {"key_location": ["header", "cookie"], "protection": ["a", "b"]}
+FEW = CORE_OPTIONS | {"key_store": ["s", "d", "e"], "rate_limit": ["no", "yes"]}
 MANY = FEW | {f"option_{number}": ["yes", "no"] for number in range(5)}
 
 

@@ -14,10 +14,13 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
-from conftest import TEMPLATE, Bake, free_port, run, run_python, serving
-from images import USER, Image, build, context, stages
-from live import minted
-from postgresql import Postgres
+from support.commands import run, run_python
+from support.generation import Bake
+from support.images import USER, Image, build_context, build_image, stages
+from support.keys import new_key
+from support.postgresql import Postgres
+from support.server_process import free_port, run_server
+from support.template import TEMPLATE
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="images are of Linux")
 
@@ -25,7 +28,7 @@ SECRETS = (".env", "secrets/api_keys", ".git/config", "src/my_service/.env", "co
 
 
 @pytest.fixture
-def service(bake: Bake, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+def project_with_secrets(bake: Bake, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     """Return a project of somebody who has secrets beside the code."""
     copy = tmp_path / "my-service"
     shutil.copytree(bake(**getattr(request, "param", {})), copy)
@@ -61,14 +64,14 @@ def public_python() -> str:
     pytest.skip("no Python on this machine that every user can run")
 
 
-def lock(service: Path) -> None:
+def lock(project_with_secrets: Path) -> None:
     """Write the lock file of a project."""
-    finished = run_python("-m", "uv", "lock", cwd=service)
+    finished = run_python("-m", "uv", "lock", cwd=project_with_secrets)
     assert finished.returncode == 0, finished.stderr
 
 
-def files(image: Image) -> set[Path]:
-    """Return the files of an image, but for what the server prints."""
+def image_files(image: Image) -> set[Path]:
+    """Return the image_files of an image, but for what the server prints."""
     return {path for path in image.root.rglob("*") if path.suffix != ".log"}
 
 
@@ -83,19 +86,21 @@ def mounted(folder: Path, name: str, text: str) -> Path:
 
 
 @pytest.mark.parametrize("locked", [True, False], ids=["with a lock file", "without one"])
-def test_the_image_serves_without_privileges(service: Path, folder: Path, locked: bool) -> None:
+def test_the_image_serves_without_privileges(
+    project_with_secrets: Path, folder: Path, locked: bool
+) -> None:
     if locked:
-        lock(service)
-    image = build(service, folder, public_python())
-    key, digest = minted(service)
+        lock(project_with_secrets)
+    image = build_image(project_with_secrets, folder, public_python())
+    key, digest = new_key(project_with_secrets)
     secrets = mounted(folder, "api_keys", json.dumps([{"consumer": "web", "sha256": digest}]))
-    before = files(image)
+    before = image_files(image)
     port = free_port()
     env = image.environment() | {"SECRETS_DIR": str(secrets), "PORT": str(port)}
     at = image.root / image.folder[1:]
     user = int(image.said["USER"].partition(":")[0]) if privileged() else None
     health = image.command("HEALTHCHECK")
-    with serving(*image.command("CMD"), port=port, cwd=at, env=env, user=user):
+    with run_server(*image.command("CMD"), port=port, cwd=at, env=env, user=user):
         request = Request(f"http://127.0.0.1:{port}/users/me", headers={"X-API-Key": key})
         with urlopen(request) as answer:
             assert json.load(answer)["consumer"] == "web"
@@ -103,67 +108,71 @@ def test_the_image_serves_without_privileges(service: Path, folder: Path, locked
             urlopen(f"http://127.0.0.1:{port}/users/me")
         assert run(*health, cwd=at, env=env).returncode == 0
     assert run(*health, cwd=at, env=env).returncode != 0
-    assert files(image) == before, "it wrote into its own image"
+    assert image_files(image) == before, "it wrote into its own image"
 
 
-@pytest.mark.parametrize("service", [{"key_store": "database"}], indirect=True, ids=["database"])
+@pytest.mark.parametrize(
+    "project_with_secrets", [{"key_store": "database"}], indirect=True, ids=["database"]
+)
 def test_the_image_brings_along_what_makes_its_tables(
-    service: Path, folder: Path, postgres: Postgres
+    project_with_secrets: Path, folder: Path, postgres: Postgres
 ) -> None:
-    image = build(service, folder, public_python())
+    image = build_image(project_with_secrets, folder, public_python())
     url = postgres.database()
     secrets, port = mounted(folder, "database_url", f"{url}\n"), free_port()
     env = image.environment() | {"SECRETS_DIR": str(secrets), "PORT": str(port)}
     at = image.root / image.folder[1:]
     user = int(image.said["USER"].partition(":")[0]) if privileged() else None
-    before = files(image)
+    before = image_files(image)
 
-    def manage(*command: str) -> str:
-        words = [*image.command("CMD")[:2], "my_service.keys", *command]
+    def manage_in_image(*command: str) -> str:
+        words = [*image.command("CMD")[:3], *command]
         return subprocess.check_output(words, cwd=at, env=env, user=user, group=user, text=True)
 
-    assert "at migration 0001" in manage("migrate")
-    with serving(*image.command("CMD"), port=port, cwd=at, env=env, user=user):
-        key = json.loads(manage("new", "web", "--json"))["key"]
+    assert "at migration 0001" in manage_in_image("migrate")
+    with run_server(*image.command("CMD"), port=port, cwd=at, env=env, user=user):
+        key = json.loads(manage_in_image("keys", "create", "web", "--json"))["key"]
         request = Request(f"http://127.0.0.1:{port}/users/me", headers={"X-API-Key": key})
         with urlopen(request) as answer:
             assert json.load(answer)["consumer"] == "web"
-    assert files(image) == before, "it wrote into its own image"
+    assert image_files(image) == before, "it wrote into its own image"
 
 
 def test_the_image_is_compiled_and_holds_neither_uv_nor_development(
-    service: Path, folder: Path
+    project_with_secrets: Path, folder: Path
 ) -> None:
-    lock(service)
-    image = build(service, folder, public_python())
+    lock(project_with_secrets)
+    image = build_image(project_with_secrets, folder, public_python())
     [package] = image.root.glob("app/.venv/lib/*/site-packages/my_service")
     assert list(package.glob("__pycache__/main.*.pyc"))
     assert list(package.parent.glob("fastapi/__pycache__/applications.*.pyc"))
     for absent in ("app/src", "bin/uv"):
         assert not (image.root / absent).exists()
     assert not (package.parent / "pytest").exists()
-    for file in files(image):
+    for file in image_files(image):
         assert not file.is_file() or file.read_bytes() != b"secret", file
 
 
-def test_a_lock_file_that_is_out_of_step_stops_the_build(service: Path, folder: Path) -> None:
-    lock(service)
-    pyproject = service / "pyproject.toml"
+def test_a_lock_file_that_is_out_of_step_stops_the_build(
+    project_with_secrets: Path, folder: Path
+) -> None:
+    lock(project_with_secrets)
+    pyproject = project_with_secrets / "pyproject.toml"
     text = pyproject.read_text().replace("\ndependencies = [", '\ndependencies = ["anyio",', 1)
     pyproject.write_text(text)
     with pytest.raises(AssertionError, match=r"lockfile .* needs to be updated"):
-        build(service, folder, public_python())
+        build_image(project_with_secrets, folder, public_python())
 
 
-def test_the_dependencies_are_a_layer_without_the_code(service: Path) -> None:
-    steps = stages((service / "Dockerfile").read_text())[0]
+def test_the_dependencies_are_a_layer_without_the_code(project_with_secrets: Path) -> None:
+    steps = stages((project_with_secrets / "Dockerfile").read_text())[0]
     run_first = next(place for place, (name, _) in enumerate(steps) if name == "RUN")
     copied = [arguments for name, arguments in steps[:run_first] if name == "COPY"]
     assert copied[1:] == ["pyproject.toml uv.loc[k] ./"]
 
 
-def test_no_secret_can_get_into_the_image(service: Path) -> None:
-    visible = {path.as_posix() for path in context(service)}
+def test_no_secret_can_get_into_the_image(project_with_secrets: Path) -> None:
+    visible = {path.as_posix() for path in build_context(project_with_secrets)}
     assert {"pyproject.toml", "README.md", "LICENSE", "src/my_service/main.py"} <= visible
     assert {path for path in visible if not path.startswith("src/my_service/")} == {
         *("pyproject.toml", "README.md", "LICENSE")
@@ -171,8 +180,8 @@ def test_no_secret_can_get_into_the_image(service: Path) -> None:
     assert not visible.intersection(SECRETS)
 
 
-def test_the_user_is_a_number_and_the_uv_is_the_tested_one(service: Path) -> None:
-    text = (service / "Dockerfile").read_text()
+def test_the_user_is_a_number_and_the_uv_is_the_tested_one(project_with_secrets: Path) -> None:
+    text = (project_with_secrets / "Dockerfile").read_text()
     assert re.search(r"^USER (\d+):(\d+)$", text, re.MULTILINE)
     [tested] = re.findall(r"^uv==(.+)$", (TEMPLATE / "requirements.txt").read_text(), re.MULTILINE)
     assert f"/uv:{tested} " in text

@@ -1,4 +1,4 @@
-"""What ships a service is valid, safe by itself, and there only when it was asked for."""
+"""Files that ship a service are valid, safe by default, and there only when they were chosen."""
 
 import re
 import sys
@@ -7,11 +7,13 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import CHOICES, Bake, run, run_python, tree
+from support.combinations import CHOICES
+from support.commands import program, run, run_python
+from support.files import tree
+from support.generation import Bake
 
 DOCKER = {"Dockerfile", ".dockerignore", "compose.yaml"}
 KUBERNETES = {"kubernetes.yaml"}
-TOOLS = Path(sys.executable).parent
 
 
 @pytest.fixture(scope="module", params=CHOICES["key_store"])
@@ -22,16 +24,34 @@ def store(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="module", params=["no", "yes"], ids=["unlimited", "limited"])
-def service(request: pytest.FixtureRequest, bake: Bake, store: str) -> Path:
+def shipped_project(request: pytest.FixtureRequest, bake: Bake, store: str) -> Path:
     """Return a project with all there is to ship it, without limits and with them."""
     return bake(deployment="kubernetes", key_store=store, rate_limit=request.param)
 
 
-@pytest.fixture(scope="module")
-def resources(service: Path) -> dict[str, Any]:
-    """Return the resources of the manifest by their kind."""
-    documents = yaml.safe_load_all((service / "deploy/kubernetes.yaml").read_text(encoding="utf-8"))
+def manifest(project: Path) -> dict[str, Any]:
+    """Return the resources of a manifest by their kind."""
+    documents = yaml.safe_load_all((project / "kubernetes.yaml").read_text(encoding="utf-8"))
     return {document["kind"]: document for document in documents}
+
+
+def pod_of(project: Path) -> dict[str, Any]:
+    """Return the description of the pods in a manifest."""
+    pod: dict[str, Any] = manifest(project)["Deployment"]["spec"]["template"]["spec"]
+    return pod
+
+
+def compose_services(project: Path) -> dict[str, Any]:
+    """Return the services of a compose file by their names."""
+    content = yaml.safe_load((project / "compose.yaml").read_text(encoding="utf-8"))
+    services: dict[str, Any] = content["services"]
+    return services
+
+
+@pytest.fixture(scope="module")
+def resources(shipped_project: Path) -> dict[str, Any]:
+    """Return the resources of the manifest by their kind."""
+    return manifest(shipped_project)
 
 
 @pytest.mark.parametrize(
@@ -41,15 +61,16 @@ def resources(service: Path) -> dict[str, Any]:
 def test_only_the_files_of_a_choice_are_there(
     bake: Bake, deployment: str, expected: set[str]
 ) -> None:
-    names = {path.name for path in tree(bake(deployment=deployment))}
+    project = bake(deployment=deployment)
+    names = {path.relative_to(project).as_posix() for path in tree(project)}
     assert names & (DOCKER | KUBERNETES) == expected
 
 
 @pytest.mark.parametrize(
     ("deployment", "unsaid"),
     [
-        ("none", "docker|compose|container|kube|image|pod|cluster|secrets/"),
-        ("docker", "kube|pod|cluster|registry"),
+        ("none", "docker|compose|container|kube|image(?!/)|pod|secrets/"),
+        ("docker", "kube|pod|registry"),
     ],
 )
 def test_what_was_not_chosen_is_not_mentioned(
@@ -64,17 +85,19 @@ def test_what_was_not_chosen_is_not_mentioned(
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no hadolint for Windows")
-def test_hadolint_has_nothing_to_say(service: Path) -> None:
-    finished = run(TOOLS / "hadolint", "Dockerfile", cwd=service)
+def test_hadolint_has_nothing_to_say(shipped_project: Path) -> None:
+    finished = run(program("hadolint"), "Dockerfile", cwd=shipped_project)
     assert (finished.returncode, finished.stdout) == (0, "")
 
 
-def test_the_compose_file_is_valid_and_takes_privileges_away(service: Path, store: str) -> None:
+def test_the_compose_file_is_valid_and_takes_privileges_away(
+    shipped_project: Path, store: str
+) -> None:
     command = ["-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec"]
-    finished = run_python(*command, "compose.yaml", cwd=service)
+    finished = run_python(*command, "compose.yaml", cwd=shipped_project)
     assert finished.returncode == 0, finished.stdout
-    readme = (service / "README.md").read_text(encoding="utf-8")
-    compose = yaml.safe_load((service / "compose.yaml").read_text(encoding="utf-8"))
+    readme = (shipped_project / "README.md").read_text(encoding="utf-8")
+    compose = yaml.safe_load((shipped_project / "compose.yaml").read_text(encoding="utf-8"))
     ours = {name: process for name, process in compose["services"].items() if name != "postgres"}
     for process in ours.values():
         assert process["read_only"] is True
@@ -91,26 +114,24 @@ def test_the_compose_file_is_valid_and_takes_privileges_away(service: Path, stor
 
 def test_processes_that_limit_count_in_one_place(bake: Bake, store: str) -> None:
     project = bake(deployment="kubernetes", key_store=store, rate_limit="yes")
-    compose = yaml.safe_load((project / "compose.yaml").read_text(encoding="utf-8"))
-    service = compose["services"]["my-service"]
-    assert "valkey" in service["depends_on"]
-    assert service["environment"] == {"RATE_LIMIT_STORAGE_URL": "redis://valkey:6379"}
-    assert "ports" not in compose["services"]["valkey"]
-    manifest = (project / "deploy/kubernetes.yaml").read_text(encoding="utf-8")
-    [container] = next(yaml.safe_load_all(manifest))["spec"]["template"]["spec"]["containers"]
+    services = compose_services(project)
+    ours = services["my-service"]
+    assert "valkey" in ours["depends_on"]
+    assert ours["environment"] == {"RATE_LIMIT_STORAGE_URL": "redis://valkey:6379"}
+    assert "ports" not in services["valkey"]
+    [container] = pod_of(project)["containers"]
     assert [variable["name"] for variable in container["env"]] == ["RATE_LIMIT_STORAGE_URL"]
 
 
 def test_tables_are_made_before_the_service_serves(bake: Bake) -> None:
-    service = bake(deployment="kubernetes", key_store="database")
-    compose = yaml.safe_load((service / "compose.yaml").read_text(encoding="utf-8"))["services"]
-    migrate = ["python", "-m", "my_service.keys", "migrate"]
-    assert compose["migrate"]["command"] == migrate
-    waits = {name: process.get("depends_on", {}) for name, process in compose.items()}
+    project = bake(deployment="kubernetes", key_store="database")
+    services = compose_services(project)
+    migrate = ["python", "-m", "my_service", "migrate"]
+    assert services["migrate"]["command"] == migrate
+    waits = {name: process.get("depends_on", {}) for name, process in services.items()}
     assert waits["my-service"] == {"migrate": {"condition": "service_completed_successfully"}}
     assert waits["migrate"] == {"postgres": {"condition": "service_healthy"}}
-    documents = yaml.safe_load_all((service / "deploy/kubernetes.yaml").read_text(encoding="utf-8"))
-    pod = next(documents)["spec"]["template"]["spec"]
+    pod = pod_of(project)
     [first], [container] = pod["initContainers"], pod["containers"]
     assert first["command"] == migrate
     for same in ("image", "securityContext", "resources"):
@@ -118,17 +139,17 @@ def test_tables_are_made_before_the_service_serves(bake: Bake) -> None:
 
 
 def test_a_pod_that_served_goes_on_without_its_database_for_the_grace(bake: Bake) -> None:
-    service = bake(deployment="kubernetes", key_store="database")
-    documents = yaml.safe_load_all((service / "deploy/kubernetes.yaml").read_text(encoding="utf-8"))
-    [container] = next(documents)["spec"]["template"]["spec"]["containers"]
+    project = bake(deployment="kubernetes", key_store="database")
+    [container] = pod_of(project)["containers"]
     probe = container["readinessProbe"]
-    settings = (service / "src/my_service/settings.py").read_text(encoding="utf-8")
+    settings = (project / "src/my_service/auth/settings.py").read_text(encoding="utf-8")
     [grace] = re.findall(r"key_grace_seconds: int = Field\(default=(\d+)", settings)
     assert probe["failureThreshold"] * probe["periodSeconds"] == int(grace)
 
 
-def test_the_manifest_is_valid(service: Path) -> None:
-    finished = run(TOOLS / "kubernetes-validate", "--strict", "deploy/kubernetes.yaml", cwd=service)
+def test_the_manifest_is_valid(shipped_project: Path) -> None:
+    validate = program("kubernetes-validate")
+    finished = run(validate, "--strict", "kubernetes.yaml", cwd=shipped_project)
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert finished.stdout.count(" passed for resource ") == 4
 
@@ -147,8 +168,8 @@ def test_a_pod_may_do_no_more_than_it_must(resources: dict[str, Any]) -> None:
     assert container["resources"].keys() == {"requests", "limits"}
 
 
-def test_the_files_agree_with_each_other(service: Path, resources: dict[str, Any]) -> None:
-    dockerfile = (service / "Dockerfile").read_text(encoding="utf-8")
+def test_the_files_agree_with_each_other(shipped_project: Path, resources: dict[str, Any]) -> None:
+    dockerfile = (shipped_project / "Dockerfile").read_text(encoding="utf-8")
     pod = resources["Deployment"]["spec"]["template"]["spec"]
     [container] = pod["containers"]
     user, group = (pod["securityContext"][name] for name in ("runAsUser", "runAsGroup"))
@@ -156,8 +177,8 @@ def test_the_files_agree_with_each_other(service: Path, resources: dict[str, Any
     assert f"EXPOSE {container['ports'][0]['containerPort']}\n" in dockerfile
     mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
     assert mounts == {"secrets": "/run/secrets", "tmp": "/tmp"}  # noqa: S108
-    [main] = service.glob("src/*/__main__.py")
-    [patience] = re.findall(r"SHUTDOWN_SECONDS = (\d+)", main.read_text(encoding="utf-8"))
+    [server] = shipped_project.glob("src/*/server.py")
+    [patience] = re.findall(r"SHUTDOWN_SECONDS = (\d+)", server.read_text(encoding="utf-8"))
     drained = container["lifecycle"]["preStop"]["sleep"]["seconds"]
     assert drained + int(patience) < pod["terminationGracePeriodSeconds"]
 

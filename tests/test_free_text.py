@@ -7,7 +7,10 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from conftest import TEMPLATE, render, run, run_python
+from support.combinations import CHOICES
+from support.commands import run, run_python
+from support.generation import generate
+from support.template import TEMPLATE
 
 TORTURE = r"""It's "quoted" \ back\slash é 漢字 🚀 # % $HOME `id` $(id) <b>&amp;</b> """
 TEXTS = [
@@ -52,14 +55,14 @@ def arrives(project: Path, text: str) -> None:
 
 @pytest.mark.parametrize("text", TEXTS)
 def test_a_text_given_on_the_command_line_arrives(tmp_path: Path, text: str) -> None:
-    project = render(
+    project = generate(
         tmp_path, project_name=text, project_slug="parcel", description=text, author_name=text
     )
     arrives(project, text)
 
 
 def test_a_text_typed_at_a_prompt_may_even_hold_template_syntax(tmp_path: Path) -> None:
-    typed = "\n".join([INTERACTIVE, "parcel", INTERACTIVE, INTERACTIVE, *[""] * 8, ""])
+    typed = "\n".join([INTERACTIVE, "parcel", INTERACTIVE, INTERACTIVE, *[""] * 9, ""])
     finished = subprocess.run(
         [sys.executable, "-m", "cookiecutter", "-o", str(tmp_path), str(TEMPLATE)],
         input=typed.encode(),
@@ -73,15 +76,15 @@ def test_a_text_typed_at_a_prompt_may_even_hold_template_syntax(tmp_path: Path) 
 
 def test_a_long_slug_and_long_names_leave_the_format_as_it_is(tmp_path: Path) -> None:
     long = "a" * 63
-    for location in ("header", "cookie", "query", "fallback"):
-        for protection in ("whole_app", "endpoints"):
+    for location in CHOICES["key_location"]:
+        for protection in CHOICES["protection"]:
             output = tmp_path / f"{location}-{protection}"
-            project = render(
+            project = generate(
                 output,
                 hooks=False,
                 project_slug=long,
                 key_location=location,
-                key_name="X" + "Y" * 63,
+                key_name="Authorization" if location == "bearer" else "X" + "Y" * 63,
                 key_docs_url="https://example.com/" + "k" * 100,
                 protection=protection,
             )

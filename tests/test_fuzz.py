@@ -1,17 +1,17 @@
 """Generated input for the running service: whatever is sent, it neither breaks nor opens."""
 
 import json
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote_from_bytes
 
 import pytest
-from combinations import name
-from conftest import CORE, Bake, run
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from live import NAMES, Live, attacked
+from support.combinations import CORE, name
+from support.commands import program, run
+from support.generation import Bake
+from support.live import NAMES, SCHEMES, Live, run_app
 
 FUZZ = settings(
     max_examples=60,
@@ -22,7 +22,6 @@ FUZZ = settings(
 )
 # Bytes that end a header would make another request of it, not another key.
 VALUES = st.binary(max_size=300).filter(lambda value: not {*b"\r\n"} & {*value})
-SCHEMES = {"cookie": "APIKeyCookie", "header": "APIKeyHeader", "query": "APIKeyQuery"}
 
 
 @pytest.fixture(scope="module", params=CORE, ids=name)
@@ -32,7 +31,7 @@ def live(
     """Return each core combination in turn, as its owner generated it."""
     folder = tmp_path_factory.mktemp("fuzzed")
     app = "my_service.main:app"
-    with attacked(bake(**request.param), request.param, folder, app=app) as service:
+    with run_app(bake(**request.param), request.param, folder, app=app) as service:
         yield service
 
 
@@ -89,7 +88,7 @@ def test_the_service_does_what_its_openapi_document_says(
     else:
         config.write_text("")
     finished = run(
-        Path(sys.executable).with_name("schemathesis"),
+        program("schemathesis"),
         *("--config-file", config, "run", tmp_path / "openapi.json"),
         *(
             "--url",

@@ -1,22 +1,14 @@
 """Every combination of answers passes its own tests, on every Python that services support."""
 
-import re
 import sys
 from pathlib import Path
 
 import pytest
-from conftest import CHOICES, LONGEST_SLUG, TEMPLATE, Bake, find_python, run, run_python
-
-SUITE = ["-m", "pytest", "-p", "no:cacheprovider", "--override-ini", "filterwarnings=error"]
-# Of the plugins in this environment, services declare one.
-SUITE += ["--disable-plugin-autoload", "-p", "anyio"]
-# A test that hangs is shown with its stack and ends the run.
-SUITE += ["--override-ini", "faulthandler_timeout=60"]
-SUITE += ["--override-ini", "faulthandler_exit_on_timeout=true"]
-SUPPORTED = re.findall(
-    r"Programming Language :: Python :: (3\.\d+)",
-    (TEMPLATE / "{{cookiecutter.project_slug}}/pyproject.toml").read_text(encoding="utf-8"),
-)
+from support.combinations import CHOICES
+from support.commands import find_python, run, run_python
+from support.generation import Bake
+from support.suites import SUITE, SUPPORTED
+from support.template import LONGEST_SLUG, TEMPLATE
 
 
 @pytest.fixture(scope="session", params=[f"Python {version}" for version in SUPPORTED])

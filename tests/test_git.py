@@ -5,8 +5,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import run
-from hooked import KEY, generate
+from support.commands import run
+from support.generation import run_cookiecutter
+from support.keys import PRINTED_KEY
 
 
 def without_git(folder: Path) -> dict[str, str]:
@@ -28,7 +29,7 @@ stand_in = pytest.mark.skipif(os.name == "nt", reason="the stand-in for git is a
 
 
 def test_the_folder_is_a_git_repository_on_main_without_a_commit(output: Path) -> None:
-    generate(output)
+    run_cookiecutter(output)
     head = run("git", "symbolic-ref", "HEAD", cwd=output / "my-service")
     assert head.stdout.strip() == "refs/heads/main"
     assert run("git", "rev-parse", "HEAD", cwd=output / "my-service").returncode != 0
@@ -37,7 +38,7 @@ def test_the_folder_is_a_git_repository_on_main_without_a_commit(output: Path) -
 def test_inside_another_work_tree_git_is_left_alone(output: Path) -> None:
     output.mkdir()
     run("git", "init", "--quiet", cwd=output)
-    assert KEY.search(generate(output).stdout)
+    assert PRINTED_KEY.search(run_cookiecutter(output).stdout)
     assert not (output / "my-service/.git").exists()
 
 
@@ -45,7 +46,9 @@ def test_inside_a_work_tree_of_somebody_else_git_is_left_alone(output: Path) -> 
     output.mkdir()
     run("git", "init", "--quiet", cwd=output)
     # With this, git refuses to work in any repository, as if another user had made it.
-    assert KEY.search(generate(output, env={"GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"}).stdout)
+    assert PRINTED_KEY.search(
+        run_cookiecutter(output, env={"GIT_TEST_ASSUME_DIFFERENT_OWNER": "1"}).stdout
+    )
     assert not (output / "my-service/.git").exists()
 
 
@@ -55,22 +58,22 @@ def test_the_repository_that_the_environment_names_is_left_alone(
     other = tmp_path / "other"
     run("git", "init", "--quiet", other, cwd=tmp_path)
     run("git", "symbolic-ref", "HEAD", "refs/heads/other", cwd=other)
-    assert KEY.search(generate(output, env={"GIT_DIR": str(other / ".git")}).stdout)
+    assert PRINTED_KEY.search(run_cookiecutter(output, env={"GIT_DIR": str(other / ".git")}).stdout)
     assert (other / ".git/HEAD").read_text().strip() == "ref: refs/heads/other"
 
 
 def test_git_may_be_missing(output: Path, tmp_path: Path) -> None:
-    finished = generate(output, env=without_git(tmp_path / "empty"))
+    finished = run_cookiecutter(output, env=without_git(tmp_path / "empty"))
     assert finished.returncode == 0, finished.stderr
-    assert KEY.search(finished.stdout)
+    assert PRINTED_KEY.search(finished.stdout)
     assert not (output / "my-service/.git").exists()
 
 
 @stand_in
 def test_git_may_fail(output: Path, tmp_path: Path) -> None:
-    finished = generate(output, env=with_git(tmp_path / "bin", "exit 128"))
+    finished = run_cookiecutter(output, env=with_git(tmp_path / "bin", "exit 128"))
     assert finished.returncode == 0, finished.stderr
-    assert KEY.search(finished.stdout)
+    assert PRINTED_KEY.search(finished.stdout)
 
 
 @stand_in
@@ -81,13 +84,15 @@ def test_git_may_be_too_old_to_name_the_first_branch(output: Path, tmp_path: Pat
     exec {shutil.which("git")} "$@"
     """
     other = {"GIT_CONFIG_KEY_0": "init.defaultBranch", "GIT_CONFIG_VALUE_0": "other"}
-    generate(output, env={**with_git(tmp_path / "bin", old), **other, "GIT_CONFIG_COUNT": "1"})
+    run_cookiecutter(
+        output, env={**with_git(tmp_path / "bin", old), **other, "GIT_CONFIG_COUNT": "1"}
+    )
     head = (output / "my-service/.git/HEAD").read_text()
     assert head.strip() == "ref: refs/heads/main"
 
 
 def test_git_needs_no_identity(output: Path, tmp_path: Path) -> None:
     nobody = {"HOME": str(tmp_path), "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-    finished = generate(output, env=nobody)
+    finished = run_cookiecutter(output, env=nobody)
     assert finished.returncode == 0, finished.stderr
     assert (output / "my-service/.git").is_dir()

@@ -2,21 +2,21 @@
 
 import asyncio
 import json
-import runpy
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 import psycopg
 import pytest
-from combinations import Answers
-from conftest import Bake, run, run_async
-from live import Live, manage, served
-from postgresql import Postgres
-from test_generated_suites import SUITE
+from support.combinations import Answers
+from support.commands import run
+from support.generation import Bake
+from support.keys import key_module
+from support.live import Live, manage, run_service
+from support.postgresql import Postgres
+from support.suites import SUITE
+from support.waiting import run_async, until
 
 ANSWERS: Answers = {
     "key_location": "header",
@@ -28,86 +28,81 @@ QUICK = {"KEY_CACHE_SECONDS": "1"}
 
 
 @pytest.fixture
-def project(bake: Bake) -> Path:
+def database_project(bake: Bake) -> Path:
     """Return a project that keeps its keys in a database."""
     return bake(**ANSWERS)
 
 
 @pytest.fixture
-def url(postgres: Postgres) -> str:
+def database_url(postgres: Postgres) -> str:
     """Return the URL of a new database."""
     return postgres.database()
 
 
-def until(condition: Callable[[], bool]) -> None:
-    """Wait until something is so, and fail when it never is."""
-    deadline = time.monotonic() + 60
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to that"
-        time.sleep(0.05)
-
-
-def status(live: Live, key: str, target: str = "/users/me") -> int:
-    """Return the status of the answer to a request."""
-    return live.ask(target, key).status
-
-
-def mint(live: Live, *options: str) -> tuple[str, str]:
-    """Mint a key while the service runs, and return it with its id."""
-    said = manage("new", *options, "--json", cwd=live.log.parent, env=live.variables)
+def create_key(live: Live, *options: str) -> tuple[str, str]:
+    """Create a key while the service runs, and return it with its id."""
+    said = manage("keys", "create", *options, "--json", cwd=live.log.parent, env=live.variables)
     answer = json.loads(said)
     return answer["key"], str(answer["entry"]["id"])
 
 
-def test_a_key_is_minted_rotated_and_revoked_while_the_service_runs(
-    project: Path, url: str, tmp_path: Path
+def test_key_is_created_rotated_and_revoked_while_the_service_runs(
+    database_project: Path, database_url: str, tmp_path: Path
 ) -> None:
-    with served(project, ANSWERS, tmp_path, DATABASE_URL=url, **QUICK) as live:
-        key, number = mint(live, "customer", "--scope", "admin")
+    with run_service(
+        database_project, ANSWERS, tmp_path, DATABASE_URL=database_url, **QUICK
+    ) as live:
+        key, number = create_key(live, "customer", "--scope", "admin")
         answer = live.ask("/users/me", key)
         assert json.loads(answer.body) == {"consumer": "customer", "scopes": ["admin"]}
-        said = manage("rotate", number, "--grace", "7d", cwd=tmp_path, env=live.variables)
-        assert status(live, key) == 200
-        manage("revoke", number, cwd=tmp_path, env=live.variables)
-        until(lambda: status(live, key) == 401)
-        listed = manage("list", "--json", cwd=tmp_path, env=live.variables)
+        said = manage("keys", "rotate", number, "--grace", "7d", cwd=tmp_path, env=live.variables)
+        assert live.status_for(key) == 200
+        manage("keys", "revoke", number, cwd=tmp_path, env=live.variables)
+        until(lambda: live.status_for(key) == 401)
+        listed = manage("keys", "list", "--json", cwd=tmp_path, env=live.variables)
     [old, new] = json.loads(listed)[-2:]
     assert old["revoked"]
     assert (new["consumer"], new["scopes"], new["revoked"]) == ("customer", ["admin"], None)
-    listed = manage("list", "--json", cwd=tmp_path, env=live.variables)
+    listed = manage("keys", "list", "--json", cwd=tmp_path, env=live.variables)
     assert [bool(entry["last_used"]) for entry in json.loads(listed)[-2:]] == [True, False]
     assert key not in said + listed + live.log.read_text()
 
 
 def test_two_processes_share_the_keys_of_one_database(
-    project: Path, url: str, tmp_path: Path
+    database_project: Path, database_url: str, tmp_path: Path
 ) -> None:
     folders = [tmp_path / name for name in ("one", "other")]
     for folder in folders:
         folder.mkdir()
     with (
-        served(project, ANSWERS, folders[0], DATABASE_URL=url, **QUICK) as one,
-        served(project, ANSWERS, folders[1], DATABASE_URL=url, **QUICK) as other,
+        run_service(
+            database_project, ANSWERS, folders[0], DATABASE_URL=database_url, **QUICK
+        ) as one,
+        run_service(
+            database_project, ANSWERS, folders[1], DATABASE_URL=database_url, **QUICK
+        ) as other,
     ):
-        key, number = mint(one, "customer")
-        assert status(one, key) == status(other, key) == 200
-        manage("revoke", number, cwd=folders[1], env=other.variables)
-        until(lambda: status(one, key) == status(other, key) == 401)
+        key, number = create_key(one, "customer")
+        assert one.status_for(key) == other.status_for(key) == 200
+        manage("keys", "revoke", number, cwd=folders[1], env=other.variables)
+        until(lambda: one.status_for(key) == other.status_for(key) == 401)
 
 
 def test_while_the_database_is_away_known_keys_work_and_it_recovers_by_itself(
-    project: Path, postgres: Postgres, url: str, tmp_path: Path
+    database_project: Path, postgres: Postgres, database_url: str, tmp_path: Path
 ) -> None:
-    with served(project, ANSWERS, tmp_path, DATABASE_URL=url, **QUICK) as live:
+    with run_service(
+        database_project, ANSWERS, tmp_path, DATABASE_URL=database_url, **QUICK
+    ) as live:
         known, unknown = live.keys["web"], live.keys["unknown"]
-        minted_key, _ = mint(live, "customer")
-        assert (status(live, known), status(live, unknown)) == (200, 401)
+        created_key, _ = create_key(live, "customer")
+        assert (live.status_for(known), live.status_for(unknown)) == (200, 401)
         postgres.stop()
         try:
             until(lambda: live.ask("/health/ready").status == 503)
             for _ in range(3):
-                assert status(live, known) == 200
-                answer = live.ask("/users/me", minted_key)
+                assert live.status_for(known) == 200
+                answer = live.ask("/users/me", created_key)
                 assert answer.status == 503
                 assert int(answer.headers["retry-after"]) > 0
                 assert answer.headers["cache-control"] == "no-store"
@@ -115,49 +110,55 @@ def test_while_the_database_is_away_known_keys_work_and_it_recovers_by_itself(
         finally:
             postgres.start()
         until(lambda: live.ask("/health/ready").status == 200)
-        assert status(live, minted_key) == 200
-        assert status(live, known) == 200
+        assert live.status_for(created_key) == 200
+        assert live.status_for(known) == 200
         written = live.log.read_text(encoding="utf-8")
-    assert written.count("The database does not answer") == 1
-    assert written.count("The database answers again.") == 1
-    secrets = (minted_key, *live.keys.values(), *live.digests.values(), postgres.password)
+    assert written.count("The database is unavailable") == 1
+    assert written.count("The database is available again.") == 1
+    secrets = (created_key, *live.keys.values(), *live.digests.values(), postgres.password)
     assert not [secret for secret in secrets if secret in written]
 
 
 def test_a_grace_comes_to_its_end(
-    project: Path, postgres: Postgres, url: str, tmp_path: Path
+    database_project: Path, postgres: Postgres, database_url: str, tmp_path: Path
 ) -> None:
     settings = {"KEY_CACHE_SECONDS": "0", "KEY_GRACE_SECONDS": "1"}
-    with served(project, ANSWERS, tmp_path, DATABASE_URL=url, **settings) as live:
-        assert status(live, live.keys["web"]) == 200
+    with run_service(
+        database_project, ANSWERS, tmp_path, DATABASE_URL=database_url, **settings
+    ) as live:
+        assert live.status_for(live.keys["web"]) == 200
         postgres.stop()
         try:
-            until(lambda: status(live, live.keys["web"]) == 503)
+            until(lambda: live.status_for(live.keys["web"]) == 503)
         finally:
             postgres.start()
-        until(lambda: status(live, live.keys["web"]) == 200)
+        until(lambda: live.status_for(live.keys["web"]) == 200)
 
 
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds processes in /proc")
 def test_a_database_that_hangs_is_away_too(
-    project: Path, postgres: Postgres, url: str, tmp_path: Path
+    database_project: Path, postgres: Postgres, database_url: str, tmp_path: Path
 ) -> None:
-    with served(project, ANSWERS, tmp_path, DATABASE_URL=url, **QUICK) as live:
-        assert status(live, live.keys["web"]) == 200
+    with run_service(
+        database_project, ANSWERS, tmp_path, DATABASE_URL=database_url, **QUICK
+    ) as live:
+        assert live.status_for(live.keys["web"]) == 200
         with postgres.frozen():
             until(lambda: live.ask("/health/ready").status == 503)
-            assert status(live, live.keys["web"]) == 200
-            assert status(live, live.keys["unknown"]) == 503
+            assert live.status_for(live.keys["web"]) == 200
+            assert live.status_for(live.keys["unknown"]) == 503
         until(lambda: live.ask("/health/ready").status == 200)
-        assert status(live, live.keys["unknown"]) == 401
+        assert live.status_for(live.keys["unknown"]) == 401
 
 
 def test_a_service_with_a_wrong_password_starts_and_is_not_ready(
-    project: Path, postgres: Postgres, url: str, tmp_path: Path
+    database_project: Path, postgres: Postgres, database_url: str, tmp_path: Path
 ) -> None:
-    with served(project, ANSWERS, tmp_path, DATABASE_URL=url) as live:
-        environment = live.variables | {"DATABASE_URL": url.replace(postgres.password, "hunter2")}
-        command = [sys.executable, "-m", "my_service.keys", "list"]
+    with run_service(database_project, ANSWERS, tmp_path, DATABASE_URL=database_url) as live:
+        environment = live.variables | {
+            "DATABASE_URL": database_url.replace(postgres.password, "hunter2")
+        }
+        command = [sys.executable, "-m", "my_service", "keys", "list"]
         finished = run(*command, cwd=tmp_path, env=environment)
     assert finished.returncode == 1
     assert finished.stderr.count("\n") == 1
@@ -169,7 +170,7 @@ async def flood(live: Live, keys: list[str]) -> list[int]:
     """Send each key over a connection of its own, many at a time; return the statuses."""
     gate = asyncio.Semaphore(200)
 
-    async def send(key: str) -> int:
+    async def send_key(key: str) -> int:
         async with gate:
             reader, writer = await asyncio.open_connection("127.0.0.1", live.port)
             writer.write(live.request("/users/me", key))
@@ -179,21 +180,21 @@ async def flood(live: Live, keys: list[str]) -> list[int]:
                 await writer.wait_closed()
             return int(answer.split()[1])
 
-    return await asyncio.gather(*map(send, keys))
+    return await asyncio.gather(*map(send_key, keys))
 
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="reads memory from /proc")
 def test_a_flood_of_keys_with_good_checksums_takes_nothing_from_others(
-    project: Path, postgres: Postgres, url: str, tmp_path: Path
+    database_project: Path, postgres: Postgres, database_url: str, tmp_path: Path
 ) -> None:
-    mint_one = runpy.run_path(str(project / "src/my_service/keys.py"))["mint"]
-    wrong = [mint_one() for _ in range(3000)]
-    with served(project, ANSWERS, tmp_path, DATABASE_URL=url) as live:
-        stranger, _ = mint(live, "customer")
+    generate_key = key_module(database_project)["generate_key"]
+    wrong = [generate_key() for _ in range(3000)]
+    with run_service(database_project, ANSWERS, tmp_path, DATABASE_URL=database_url) as live:
+        stranger, _ = create_key(live, "customer")
         before = postgres.asked("SELECT api_keys.digest")
         statuses = run_async(flood(live, [*wrong[:2000], stranger, *wrong[2000:]]))
         queries = postgres.asked("SELECT api_keys.digest") - before
-        with psycopg.connect(url) as connection:
+        with psycopg.connect(database_url) as connection:
             query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
             [(connections,)] = connection.execute(query.encode()).fetchall()
     assert statuses.count(401) == 3000
@@ -203,19 +204,19 @@ def test_a_flood_of_keys_with_good_checksums_takes_nothing_from_others(
 
 
 def test_processes_that_migrate_at_the_same_time_wait_for_each_other(
-    project: Path, url: str, tmp_path: Path
+    database_project: Path, database_url: str, tmp_path: Path
 ) -> None:
-    environment = {"PYTHONPATH": str(project / "src"), "DATABASE_URL": url}
-    command = [sys.executable, "-m", "my_service.keys", "migrate"]
+    environment = {"PYTHONPATH": str(database_project / "src"), "DATABASE_URL": database_url}
+    command = [sys.executable, "-m", "my_service", "migrate"]
     processes = [subprocess.Popen(command, cwd=tmp_path, env=environment) for _ in range(4)]
     assert [process.wait(timeout=60) for process in processes] == [0] * 4
 
 
 def test_the_generated_tests_of_the_migration_pass_with_postgresql(
-    project: Path, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    database_project: Path, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TEST_DATABASE_URL", url)
+    monkeypatch.setenv("TEST_DATABASE_URL", database_url)
     command = [sys.executable, *SUITE, "--basetemp", str(tmp_path), "tests/test_migrations.py"]
-    finished = run(*command, cwd=project)
+    finished = run(*command, cwd=database_project)
     assert finished.returncode == 0, finished.stdout
-    assert "[postgresql]" in run(*command, "--collect-only", "-q", cwd=project).stdout
+    assert "[postgresql]" in run(*command, "--collect-only", "-q", cwd=database_project).stdout

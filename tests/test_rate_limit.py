@@ -7,10 +7,11 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from combinations import Answers, name
-from conftest import Bake, until
-from live import Live, served
-from redis_server import PASSWORD, Redis
+from support.combinations import Answers, name
+from support.generation import Bake
+from support.live import Live, run_service
+from support.redis_server import PASSWORD, Redis
+from support.waiting import until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no Redis for Windows")
 
@@ -19,7 +20,7 @@ ENDPOINTS = LIMITED | {"key_location": "fallback", "protection": "endpoints"}
 
 
 @pytest.fixture
-def project(bake: Bake) -> Path:
+def limited_project(bake: Bake) -> Path:
     """Return a project that limits consumers."""
     return bake(**LIMITED)
 
@@ -31,15 +32,17 @@ def about_redis(live: Live) -> list[str]:
     return [line for line in log.splitlines() if "Redis does not answer" in line]
 
 
-def ask(live: Live) -> int:
-    """Return the status of the answer to a request with a right key."""
-    return live.ask("/users/me", live.keys["web"]).status
+def own_status(live: Live) -> int:
+    """Return the status of the response to a request with a right key."""
+    return live.status_for(live.keys["web"])
 
 
 def ask_often(services: list[Live], times: int) -> Counter[int]:
     """Send many requests at once, to each service in turn, and count the statuses."""
     with ThreadPoolExecutor(24) as pool:
-        return Counter(pool.map(lambda number: ask(services[number % len(services)]), range(times)))
+        return Counter(
+            pool.map(lambda number: own_status(services[number % len(services)]), range(times))
+        )
 
 
 @pytest.mark.parametrize("answers", [LIMITED, ENDPOINTS], ids=name)
@@ -49,7 +52,7 @@ def test_two_processes_share_one_limit(
     settings = {"RATE_LIMIT": "100/hour", "RATE_LIMIT_STORAGE_URL": redis.url}
     with ExitStack() as stack:
         services = [
-            stack.enter_context(served(bake(**answers), answers, tmp_path, **settings))
+            stack.enter_context(run_service(bake(**answers), answers, tmp_path, **settings))
             for _ in range(2)
         ]
         assert ask_often(services, 1000) == {200: 100, 429: 900}
@@ -63,27 +66,27 @@ def test_two_processes_share_one_limit(
 
 
 def test_without_redis_requests_pass_until_it_is_back(
-    project: Path, tmp_path: Path, redis: Redis
+    limited_project: Path, tmp_path: Path, redis: Redis
 ) -> None:
     settings = {"RATE_LIMIT": "5/hour", "RATE_LIMIT_STORAGE_URL": redis.url, "LOG_LEVEL": "debug"}
-    with served(project, LIMITED, tmp_path, **settings) as live:
+    with run_service(limited_project, LIMITED, tmp_path, **settings) as live:
         assert ask_often([live], 10) == {200: 5, 429: 5}
         redis.stop()
         assert ask_often([live], 50) == {200: 50}
         [line] = about_redis(live)
         assert "requests are not counted: ConnectionError" in line
         redis.start()
-        until(lambda: ask(live) == 429)
+        until(lambda: own_status(live) == 429)
         assert ask_often([live], 10) == {429: 10}
         assert len(about_redis(live)) == 1
 
 
 def test_without_redis_requests_may_be_refused_until_it_is_back(
-    project: Path, tmp_path: Path, redis: Redis
+    limited_project: Path, tmp_path: Path, redis: Redis
 ) -> None:
     settings = {"RATE_LIMIT_FAIL_OPEN": "false", "RATE_LIMIT_STORAGE_URL": redis.url}
     redis.stop()
-    with served(project, LIMITED, tmp_path, **settings) as live:
+    with run_service(limited_project, LIMITED, tmp_path, **settings) as live:
         refused = live.ask("/users/me", live.keys["web"])
         assert (refused.status, refused.headers["retry-after"]) == (503, "1")
         assert ask_often([live], 50) == {503: 50}
@@ -92,47 +95,49 @@ def test_without_redis_requests_may_be_refused_until_it_is_back(
         [line] = about_redis(live)
         assert "requests are refused: ConnectionError" in line
         redis.start()
-        until(lambda: ask(live) == 200)
+        until(lambda: own_status(live) == 200)
 
 
-def test_a_redis_that_hangs_holds_nobody_up(project: Path, tmp_path: Path, redis: Redis) -> None:
+def test_a_redis_that_hangs_holds_nobody_up(
+    limited_project: Path, tmp_path: Path, redis: Redis
+) -> None:
     settings = {"RATE_LIMIT": "5/hour", "RATE_LIMIT_STORAGE_URL": redis.url}
-    with served(project, LIMITED, tmp_path, **settings) as live:
+    with run_service(limited_project, LIMITED, tmp_path, **settings) as live:
         assert ask_often([live], 10) == {200: 5, 429: 5}
         redis.freeze()
         assert ask_often([live], 100) == {200: 100}  # whoever waits gives up after 20 seconds
         [line] = about_redis(live)
         assert "requests are not counted: TimeoutError" in line
         redis.thaw()
-        until(lambda: ask(live) == 429)
+        until(lambda: own_status(live) == 429)
 
 
 def test_a_wrong_password_is_told_by_its_kind_alone(
-    project: Path, tmp_path: Path, redis: Redis
+    limited_project: Path, tmp_path: Path, redis: Redis
 ) -> None:
     wrong = redis.url.replace(PASSWORD, f"not-{PASSWORD}")
     settings = {"RATE_LIMIT_STORAGE_URL": wrong, "LOG_LEVEL": "debug"}
-    with served(project, LIMITED, tmp_path, **settings) as live:
-        assert ask(live) == 200
+    with run_service(limited_project, LIMITED, tmp_path, **settings) as live:
+        assert own_status(live) == 200
         [line] = about_redis(live)
         assert "requests are not counted: AuthenticationError" in line
 
 
 def test_processes_that_count_in_their_own_memory_are_warned_of(
-    project: Path, tmp_path: Path
+    limited_project: Path, tmp_path: Path
 ) -> None:
-    with served(project, LIMITED, tmp_path, WORKERS="2") as live:
-        assert ask(live) == 200
+    with run_service(limited_project, LIMITED, tmp_path, WORKERS="2") as live:
+        assert own_status(live) == 200
     log = live.log.read_text(encoding="utf-8")
     assert log.count("Each of the 2 processes counts requests for itself") == 1
 
 
-def test_wrong_keys_lock_their_sender_out(project: Path, tmp_path: Path) -> None:
-    with served(project, LIMITED, tmp_path, FAILED_ATTEMPTS_LIMIT="10/hour") as live:
+def test_wrong_keys_lock_their_sender_out(limited_project: Path, tmp_path: Path) -> None:
+    with run_service(limited_project, LIMITED, tmp_path, FAILED_ATTEMPTS_LIMIT="10/hour") as live:
         wrong = [live.ask("/users/me", live.keys["unknown"]).status for _ in range(12)]
         assert wrong == [401] * 10 + [429] * 2
         other = {"headers": ["X-Forwarded-For: 2001:db8::1"]}  # this machine is a trusted proxy
-        assert ask(live) == 429
+        assert own_status(live) == 429
         assert live.ask("/users/me", live.keys["web"], **other).status == 200
         assert live.ask("/users/me").status == 401
         assert live.ask("/health/live").status == 200

@@ -10,31 +10,36 @@ from pathlib import Path, PureWindowsPath
 
 import pytest
 import yaml
-from conftest import CHOICES, LONGEST_SLUG, Bake, render, run_python, tree, windows_refuses
+from support.combinations import CHOICES
+from support.commands import run_python
+from support.conditions import densities
+from support.files import contents, tree, windows_refuses
+from support.generation import Bake, generate
+from support.template import LONGEST_SLUG, PROJECT, TEMPLATE
 
 # Double braces are legal in Python's formatted strings.
 LEFTOVER = re.compile(r"\{%|%\}|\{#|cookiecutter|jinja", re.IGNORECASE)
 LEFTOVER_BRACES = re.compile(r"\{\{|\}\}")
 WORKFLOW_EXPRESSION = re.compile(r"\$\{\{ [\w.]+ \}\}")
+# No more of the lines of a file with code may hold a condition.
+DENSEST = 0.40
 
 
 def texts(project: Path) -> dict[str, str]:
     """Return the files of a project with their text, line ends as they are."""
-    files = [path for path in tree(project) if path.is_file()]
-    return {str(file.relative_to(project)): file.read_bytes().decode() for file in files}
+    return {file: content.decode() for file, content in contents(project).items()}
 
 
-def settings(project: Path) -> set[str]:
-    """Return the names under which the environment knows the fields of the `Settings` class."""
-    [source] = project.glob("src/*/settings.py")
-    [fields] = [
-        node.body
-        for node in ast.parse(source.read_text(encoding="utf-8")).body
-        if isinstance(node, ast.ClassDef) and node.name == "Settings"
-    ]
+def setting_names(project: Path) -> set[str]:
+    """Return the names under which the environment knows the settings of a service."""
+    [own] = project.glob("src/*/settings.py")
+    sources = {"Settings": own, "AuthSettings": own.parent / "auth/settings.py"}
     return {
         field.target.id.upper()
-        for field in fields
+        for name, source in sources.items()
+        for node in ast.parse(source.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.ClassDef) and node.name == name
+        for field in node.body
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name)
     }
 
@@ -60,8 +65,6 @@ def test_whitespace_is_in_order(project: Path) -> None:
 
 def test_no_file_or_folder_is_empty(project: Path) -> None:
     for path in tree(project):
-        if path.name == "__pycache__":
-            continue  # Python makes it anyway, and what git and images leave out can be empty
         assert path.stat().st_size if path.is_file() else any(path.iterdir()), path
 
 
@@ -129,7 +132,7 @@ def test_tables_in_the_readme_are_even(project: Path) -> None:
 
 def test_every_setting_is_in_the_example(project: Path) -> None:
     example = (project / ".env.example").read_text(encoding="utf-8")
-    assert set(re.findall(r"^(?:# )?([A-Z_]+)=", example, re.MULTILINE)) == settings(project)
+    assert set(re.findall(r"^(?:# )?([A-Z_]+)=", example, re.MULTILINE)) == setting_names(project)
 
 
 def test_every_setting_is_in_the_readme(project: Path) -> None:
@@ -137,27 +140,32 @@ def test_every_setting_is_in_the_readme(project: Path) -> None:
     read_directly = set(re.findall(r'os\.environ(?:\.get\(|\[)"([A-Z_]+)"', code))
     readme = (project / "README.md").read_text(encoding="utf-8")
     listed = re.findall(r"^\| *`([A-Z_]+)` *\|", readme, re.MULTILINE)
-    assert sorted(listed) == sorted(settings(project) | read_directly)
+    assert sorted(listed) == sorted(setting_names(project) | read_directly)
 
 
 @pytest.mark.parametrize(
     ("folders", "ignored"),
     # Only tests import what development needs.
-    [(["src"], ""), (["src", "tests"], ",DEP004=anyio|httpx|pytest")],
+    [(["src"], ""), (["src", "tests"], ",DEP004=anyio|httpx2|pytest")],
     ids=["src", "tests"],
 )
 def test_imports_and_dependencies_are_the_same(
     project: Path, folders: list[str], ignored: str
 ) -> None:
-    # SQLAlchemy imports what a URL asks for.
-    ignore = ["--per-rule-ignores", f"DEP002=aiosqlite|psycopg{ignored}"]
+    # SQLAlchemy imports what a URL asks for; pydantic pins its own core.
+    ignore = ["--per-rule-ignores", f"DEP002=aiosqlite|psycopg,DEP003=pydantic_core{ignored}"]
     finished = run_python("-m", "deptry", *folders, "--exclude", "^$", *ignore, cwd=project)
     assert finished.returncode == 0, finished.stdout + finished.stderr
 
 
 def test_the_same_answers_give_the_same_bytes(bake: Bake, tmp_path: Path) -> None:
-    first, second = bake(), render(tmp_path)
+    first, second = bake(), generate(tmp_path)
     files = [path.relative_to(first) for path in tree(first) if path.is_file()]
     assert files == [path.relative_to(second) for path in tree(second) if path.is_file()]
     _, different, errors = filecmp.cmpfiles(first, second, map(str, files), shallow=False)
     assert (different, errors) == ([".env"] if (first / ".env").exists() else [], [])
+
+
+def test_conditions_in_the_code_are_sparse() -> None:
+    found = densities(TEMPLATE / PROJECT / "src")
+    assert {file: share for file, share in found.items() if share > DENSEST} == {}

@@ -3,15 +3,18 @@
 import json
 import re
 import shutil
-import sys
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from conftest import CHOICES, TEMPLATE, Bake, run, run_python, windows_refuses
 from identify.vendor.licenses import LICENSES
-from packaging.requirements import Requirement
+from support.combinations import CHOICES
+from support.commands import program, run, run_python
+from support.files import windows_refuses
+from support.generation import Bake
+from support.requirements import declared
+from support.template import TEMPLATE
 
 REQUIREMENTS = TEMPLATE / "requirements.txt"
 # Written so that this file does not name one.
@@ -24,16 +27,6 @@ def tracked() -> list[Path]:
     listed = run("git", "ls-files", "-z", cwd=TEMPLATE)
     assert listed.returncode == 0, listed.stderr
     return [Path(name) for name in listed.stdout.split("\0") if (TEMPLATE / name).is_file()]
-
-
-def declared(pyproject: Path) -> list[Requirement]:
-    """Return what a project needs to run and to be worked on."""
-    document = tomllib.loads(pyproject.read_text(encoding="utf-8"))
-    lists = [
-        document.get("project", {}).get("dependencies", []),
-        document["dependency-groups"]["dev"],
-    ]
-    return [Requirement(requirement) for each in lists for requirement in each]
 
 
 def pinned() -> dict[str, str]:
@@ -52,8 +45,7 @@ def test_the_workflow_is_valid() -> None:
 
 
 def test_the_workflow_is_safe() -> None:
-    zizmor = Path(sys.executable).with_name("zizmor")
-    finished = run(zizmor, "--offline", "--pedantic", ".github", cwd=TEMPLATE)
+    finished = run(program("zizmor"), "--offline", "--pedantic", ".github", cwd=TEMPLATE)
     assert finished.returncode == 0, finished.stdout + finished.stderr
 
 

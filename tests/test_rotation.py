@@ -14,8 +14,10 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from conftest import Bake, free_port, run_async, serving
-from live import minted
+from support.generation import Bake
+from support.keys import new_key
+from support.server_process import free_port, run_server
+from support.waiting import run_async
 
 CLIENTS = 8
 
@@ -35,7 +37,7 @@ class Rollout:
         entries = [{"consumer": "web", "sha256": digest} for digest in digests]
         (self.folder / "api_keys").write_text(json.dumps(entries))
 
-    def start(self) -> None:
+    def start_process(self) -> None:
         """Start a process, and send it requests once it is ready."""
         port, running = free_port(), ExitStack()
         env = {
@@ -45,11 +47,11 @@ class Rollout:
             "SECRETS_DIR": str(self.folder),
             "PORT": str(port),
         }
-        command = [sys.executable, "-m", "my_service"]
-        running.enter_context(serving(*command, port=port, cwd=self.folder, env=env))
+        command = [sys.executable, "-m", "my_service", "serve"]
+        running.enter_context(run_server(*command, port=port, cwd=self.folder, env=env))
         self.ready[port] = running
 
-    async def stop(self, port: int) -> None:
+    async def stop_process(self, port: int) -> None:
         """Send a process no more requests, then the signal to stop; wait for its end."""
         running = self.ready.pop(port)
         await asyncio.sleep(0.3)
@@ -58,8 +60,8 @@ class Rollout:
     async def roll(self) -> None:
         """Put a new process in place of each old one, one after the other."""
         for port in list(self.ready):
-            await asyncio.to_thread(self.start)
-            await self.stop(port)
+            await asyncio.to_thread(self.start_process)
+            await self.stop_process(port)
 
     async def forward(self, client: asyncio.StreamReader, answer: asyncio.StreamWriter) -> None:
         """Pass one request on to a process that is ready, and its answer back."""
@@ -116,7 +118,7 @@ async def rotate(rollout: Rollout, old: tuple[str, str], new: tuple[str, str]) -
     async with AsyncExitStack() as stack:
         rollout.allow(old[1])
         for _ in range(2):
-            await asyncio.to_thread(rollout.start)
+            await asyncio.to_thread(rollout.start_process)
         stack.push_async_callback(stop_all, rollout)
         async with under_load(rollout, old[0]) as load:
             rollout.allow(old[1], new[1])
@@ -132,14 +134,14 @@ async def rotate(rollout: Rollout, old: tuple[str, str], new: tuple[str, str]) -
 async def stop_all(rollout: Rollout) -> None:
     """Stop what still runs."""
     for port in list(rollout.ready):
-        await rollout.stop(port)
+        await rollout.stop_process(port)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signal to stop gracefully")
 def test_a_key_is_rotated_without_a_failed_request(bake: Bake, tmp_path: Path) -> None:
     project = bake(deployment="kubernetes")
     rollout = Rollout(project, tmp_path)
-    answers = run_async(rotate(rollout, minted(project), minted(project)))
+    answers = run_async(rotate(rollout, new_key(project), new_key(project)))
     assert set(answers) == {"HTTP/1.1 200 OK"}
     assert len(answers) > 10 * CLIENTS
     assert len(rollout.served) == 6

@@ -14,15 +14,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from combinations import Answers, name
-from conftest import CORE, Bake
-from live import Live, parse, served
+from support.combinations import CORE, Answers, name
+from support.generation import Bake
+from support.live import Live, parse, run_service
 
 HEADER: Answers = {"key_location": "header", "protection": "whole_app"}
 
 
 @pytest.fixture
-def project(bake: Bake) -> Path:
+def header_project(bake: Bake) -> Path:
     """Return a project of its own kind: with the default answers."""
     return bake(**HEADER)
 
@@ -36,10 +36,10 @@ def lines(live: Live, logger: str = "") -> list[dict[str, Any]]:
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no signal to stop gracefully")
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_request_in_flight_is_finished_before_the_process_ends(
-    project: Path, tmp_path: Path, workers: int
+    header_project: Path, tmp_path: Path, workers: int
 ) -> None:
     body = b'{"user": 1, "new_password": "correct horse"}'
-    with served(project, HEADER, tmp_path, WORKERS=str(workers)) as live:
+    with run_service(header_project, HEADER, tmp_path, WORKERS=str(workers)) as live:
         key, json_type = live.keys["admin"], ["Content-Type: application/json"]
         request = live.request(
             "/admin/password_reset", key, method="POST", headers=json_type, body=body
@@ -56,18 +56,20 @@ def test_a_request_in_flight_is_finished_before_the_process_ends(
 
 @pytest.mark.parametrize(("proxy", "believed"), [("127.0.0.1", True), ("192.0.2.0/24", False)])
 def test_only_a_trusted_proxy_says_who_calls(
-    project: Path, tmp_path: Path, proxy: str, believed: bool
+    header_project: Path, tmp_path: Path, proxy: str, believed: bool
 ) -> None:
     config = tmp_path / "service.toml"  # the variable of this name is known to the server itself
     config.write_text(f'forwarded_allow_ips = "{proxy}"')
-    with served(project, HEADER, tmp_path, CONFIG_FILE=str(config)) as live:
+    with run_service(header_project, HEADER, tmp_path, CONFIG_FILE=str(config)) as live:
         live.ask("/health/live", headers=["X-Forwarded-For: 203.0.113.9"])
     client = lines(live, "uvicorn.access")[-1]["client"]
     assert client.startswith("203.0.113.9" if believed else "127.0.0.1")
 
 
-def test_a_root_path_is_in_the_docs_and_opens_nothing(project: Path, tmp_path: Path) -> None:
-    with served(project, HEADER, tmp_path, ROOT_PATH="/parcels", DOCS_ENABLED="true") as live:
+def test_a_root_path_is_in_the_docs_and_opens_nothing(header_project: Path, tmp_path: Path) -> None:
+    with run_service(
+        header_project, HEADER, tmp_path, ROOT_PATH="/parcels", DOCS_ENABLED="true"
+    ) as live:
         document = json.loads(live.ask("/openapi.json", live.keys["web"]).body)
         assert document["servers"] == [{"url": "/parcels"}]
         assert live.ask("/health/live").status == 200
@@ -75,8 +77,8 @@ def test_a_root_path_is_in_the_docs_and_opens_nothing(project: Path, tmp_path: P
         assert live.ask("/users/me", live.keys["web"]).status == 200
 
 
-def test_as_many_processes_serve_as_the_settings_say(project: Path, tmp_path: Path) -> None:
-    with served(project, HEADER, tmp_path, WORKERS="2") as live:
+def test_as_many_processes_serve_as_the_settings_say(header_project: Path, tmp_path: Path) -> None:
+    with run_service(header_project, HEADER, tmp_path, WORKERS="2") as live:
         assert live.ask("/users/me", live.keys["web"]).status == 200
     started = [line for line in lines(live) if line["message"].startswith("Started server process")]
     assert len(started) == 2
@@ -86,7 +88,7 @@ def test_as_many_processes_serve_as_the_settings_say(project: Path, tmp_path: Pa
 def test_each_line_is_json_and_names_its_request(
     answers: Answers, bake: Bake, tmp_path: Path
 ) -> None:
-    with served(bake(**answers), answers, tmp_path) as live:
+    with run_service(bake(**answers), answers, tmp_path) as live:
         key = live.keys["web"]
         ids = [live.ask("/users/me", key).headers["x-request-id"]]
         ids += [live.ask("/users/me").headers["x-request-id"]]
@@ -102,9 +104,9 @@ def test_each_line_is_json_and_names_its_request(
 @pytest.mark.parametrize("environment", ["production", "development"])
 @pytest.mark.parametrize("sent", ["a\tb", 'a" status=200', "a" * 129, "é", "KEY"])
 def test_an_id_that_is_none_is_not_repeated(
-    running: dict[str, Live], environment: str, sent: str
+    by_environment: dict[str, Live], environment: str, sent: str
 ) -> None:
-    live = running[environment]
+    live = by_environment[environment]
     wanted = sent.replace("KEY", live.keys["web"])
     answer = live.ask("/users/me", live.keys["web"], headers=[f"X-Request-ID: {wanted}"])
     assert re.fullmatch("[0-9a-f]{32}", answer.headers["x-request-id"])
@@ -114,23 +116,28 @@ def test_an_id_that_is_none_is_not_repeated(
 
 
 @pytest.fixture(scope="module")
-def running(bake: Bake, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Live]]:
+def by_environment(
+    bake: Bake, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Live]]:
     """Return a service in production, and one in development."""
     folder = tmp_path_factory.mktemp("running")
     for environment in ("production", "development"):
         (folder / environment).mkdir()
     project = bake(**HEADER)
     with (
-        served(project, HEADER, folder / "production") as production,
-        served(project, HEADER, folder / "development", FASTAPI_ENV="development") as development,
+        run_service(project, HEADER, folder / "production") as production,
+        run_service(
+            project, HEADER, folder / "development", FASTAPI_ENV="development"
+        ) as development,
     ):
         yield {"production": production, "development": development}
 
 
-def test_lines_are_for_people_in_development(running: dict[str, Live]) -> None:
-    live = running["development"]
+def test_lines_are_for_people_in_development(by_environment: dict[str, Live]) -> None:
+    live = by_environment["development"]
     identity = live.ask("/users/me", live.keys["web"]).headers["x-request-id"]
-    end = rf'"GET /users/me HTTP/1\.1" 200 consumer=\'web\' location=header request_id={identity}$'
+    fields = rf"request_id={identity} consumer=web key_id=[0-9a-f]{{16}} location=header"
+    end = rf'"GET /users/me HTTP/1\.1" 200 {fields}$'
     assert re.search(end, live.log.read_text(encoding="utf-8"), re.MULTILINE)
 
 
@@ -161,7 +168,7 @@ def test_the_environment_alone_turns_telemetry_on(bake: Bake, tmp_path: Path) ->
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{collector.server_port}",
         "OTEL_EXPORTER_OTLP_COMPRESSION": "none",
     }
-    with served(bake(**answers), answers, tmp_path, **settings) as live:
+    with run_service(bake(**answers), answers, tmp_path, **settings) as live:
         assert live.ask("/users/me?page=7", live.keys["web"]).status == 200
         live.ask(f"/nowhere/{live.keys['unknown']}", live.keys["web"])
     collector.shutdown()

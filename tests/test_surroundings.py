@@ -5,12 +5,14 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-from conftest import TEMPLATE, run, run_python
-from hooked import KEY, copy_of_the_template, generate
+from support.commands import run, run_python
+from support.generation import run_cookiecutter
+from support.keys import PRINTED_KEY
+from support.template import TEMPLATE, copy_template
+from support.waiting import until
 
 
 def last_hook() -> str:
@@ -20,40 +22,32 @@ def last_hook() -> str:
     return code.replace("{{ cookiecutter | tojson }}", '{"__package": "parcel"}')
 
 
-def wait_for(file: Path) -> None:
-    """Wait until a file is there."""
-    deadline = time.monotonic() + 30
-    while not file.exists():
-        assert time.monotonic() < deadline, file
-        time.sleep(0.02)
-
-
 def test_an_existing_folder_is_refused_and_untouched(tmp_path: Path) -> None:
     (tmp_path / "my-service").mkdir()
     (tmp_path / "my-service/precious.txt").write_text("mine")
-    finished = generate(tmp_path)
+    finished = run_cookiecutter(tmp_path)
     assert finished.returncode != 0
     assert "already exists" in finished.stdout + finished.stderr
     assert [path.name for path in tmp_path.rglob("*")] == ["my-service", "precious.txt"]
 
 
-def test_overwriting_keeps_the_env_file_and_mints_no_key(tmp_path: Path) -> None:
-    generate(tmp_path)
+def test_overwriting_keeps_the_env_file_and_creates_no_key(tmp_path: Path) -> None:
+    run_cookiecutter(tmp_path)
     project = tmp_path / "my-service"
     before = (project / ".env").read_bytes()
     (project / "README.md").write_text("mine")
-    again = generate(tmp_path, "--overwrite-if-exists")
+    again = run_cookiecutter(tmp_path, "--overwrite-if-exists")
     assert again.returncode == 0, again.stderr
     assert (project / ".env").read_bytes() == before
     assert (project / "README.md").read_text() != "mine"
-    assert not KEY.search(again.stdout)
-    assert "it is untouched" in again.stdout
+    assert not PRINTED_KEY.search(again.stdout)
+    assert "it is unchanged" in again.stdout
 
 
 def test_a_refused_answer_leaves_an_existing_project_alone(tmp_path: Path) -> None:
-    generate(tmp_path)
+    run_cookiecutter(tmp_path)
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")}
-    again = generate(tmp_path, "--overwrite-if-exists", "key_name=Cookie")
+    again = run_cookiecutter(tmp_path, "--overwrite-if-exists", "key_name=Cookie")
     assert again.returncode != 0
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*")} == before
 
@@ -72,7 +66,7 @@ def test_where_nothing_can_be_written_the_reason_is_told(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", ["with space", "with#hash", "mit ümlaut 漢字", "it's $HOME"])
 def test_the_printed_commands_work_in_any_folder(tmp_path: Path, name: str) -> None:
-    finished = generate(tmp_path / name)
+    finished = run_cookiecutter(tmp_path / name)
     assert finished.returncode == 0, finished.stderr
     [change_folder] = re.findall(r"^    (cd .*)$", finished.stdout, re.MULTILINE)
     shown = run("sh", "-c", f"{change_folder} && ls", cwd=tmp_path)
@@ -85,16 +79,16 @@ def test_the_printed_commands_work_in_any_folder(tmp_path: Path, name: str) -> N
     [{"LC_ALL": "C"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}],
 )
 def test_any_locale_will_do(tmp_path: Path, change: dict[str, str]) -> None:
-    finished = generate(tmp_path / "mit ümlaut 漢字", "author_name=Ada", env=change)
+    finished = run_cookiecutter(tmp_path / "mit ümlaut 漢字", "author_name=Ada", env=change)
     assert finished.returncode == 0, finished.stderr
-    assert KEY.search(finished.stdout)
+    assert PRINTED_KEY.search(finished.stdout)
     assert f"cd '{tmp_path}/mit ümlaut 漢字/my-service'" in finished.stdout
 
 
 def test_a_console_that_cannot_show_the_folder_shows_the_key(tmp_path: Path) -> None:
-    finished = generate(tmp_path / "漢字", env={"PYTHONIOENCODING": "cp1252"})
+    finished = run_cookiecutter(tmp_path / "漢字", env={"PYTHONIOENCODING": "cp1252"})
     assert finished.returncode == 0, finished.stderr
-    assert KEY.search(finished.stdout)
+    assert PRINTED_KEY.search(finished.stdout)
 
 
 def test_no_module_in_the_temporary_folder_is_run(tmp_path: Path) -> None:
@@ -102,15 +96,15 @@ def test_no_module_in_the_temporary_folder_is_run(tmp_path: Path) -> None:
     temporary.mkdir()
     for module in ("contextlib", "hashlib", "json", "pathlib", "re", "secrets", "subprocess"):
         (temporary / f"{module}.py").write_text("raise SystemExit('hijacked')")
-    finished = generate(tmp_path / "output", env={"TMPDIR": str(temporary)})
+    finished = run_cookiecutter(tmp_path / "output", env={"TMPDIR": str(temporary)})
     assert finished.returncode == 0, finished.stderr
-    assert KEY.search(finished.stdout)
+    assert PRINTED_KEY.search(finished.stdout)
 
 
 def test_no_module_on_the_path_of_the_environment_makes_the_key(tmp_path: Path) -> None:
     (tmp_path / "secrets.py").write_text("def choice(letters): return letters[0]")
-    finished = generate(tmp_path / "output", env={"PYTHONPATH": str(tmp_path)})
-    [key] = KEY.findall(finished.stdout)
+    finished = run_cookiecutter(tmp_path / "output", env={"PYTHONPATH": str(tmp_path)})
+    [key] = set(PRINTED_KEY.findall(finished.stdout))
     assert "0" * 43 not in key
 
 
@@ -119,16 +113,14 @@ def test_a_home_is_not_needed(tmp_path: Path) -> None:
     command = (sys.executable, "-m", "cookiecutter", "--no-input", TEMPLATE)
     finished = run(*command, cwd=tmp_path, env=environment)
     assert finished.returncode == 0, finished.stderr
-    assert KEY.search(finished.stdout)
+    assert PRINTED_KEY.search(finished.stdout)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
-def test_when_minting_is_interrupted_the_way_on_is_told(
-    tmp_path: Path, sent: signal.Signals
-) -> None:
-    template = copy_of_the_template(tmp_path / "template")
-    [keys] = template.glob("*/src/*/keys.py")
+def test_interrupted_hook_shows_how_to_create_a_key(tmp_path: Path, sent: signal.Signals) -> None:
+    template = copy_template(tmp_path / "template")
+    [keys] = template.glob("*/src/*/auth/keys.py")
     started = tmp_path / "started"
     keys.write_text(f"import pathlib, time; pathlib.Path({str(started)!r}).touch(); time.sleep(60)")
     output = tmp_path / "output"
@@ -141,18 +133,18 @@ def test_when_minting_is_interrupted_the_way_on_is_told(
         encoding="utf-8",
         start_new_session=True,
     )
-    wait_for(started)
+    until(started.exists)
     if sys.platform != "win32":
         os.killpg(process.pid, sent)  # as a terminal does
     said, _ = process.communicate(timeout=30)
     assert process.returncode != 0
-    assert "No key was made (interrupted)" in said
+    assert "No key was created (interrupted)" in said
     assert "Traceback" not in said
     assert not (output / "my-service/.env").exists()
 
-    again = generate(output, "--overwrite-if-exists")
+    again = run_cookiecutter(output, "--overwrite-if-exists")
     assert again.returncode == 0, again.stderr
-    assert KEY.search(again.stdout)
+    assert PRINTED_KEY.search(again.stdout)
 
 
 @pytest.mark.parametrize(
@@ -174,9 +166,9 @@ def test_no_env_file_is_left_when_the_hook_is_interrupted(tmp_path: Path, interr
     ("text", "quoted"),
     [
         (r"C:\Projects\my-service", r"C:\Projects\my-service"),
-        (r"C:\My Projects\my-service", r'"C:\My Projects\my-service"'),
-        ("X-API-Key: parcel_0", '"X-API-Key: parcel_0"'),
-        ("http://127.0.0.1:8000/?a=b", '"http://127.0.0.1:8000/?a=b"'),
+        (r"C:\My Projects\my-service", r"'C:\My Projects\my-service'"),
+        ("X-API-Key: parcel_0", "'X-API-Key: parcel_0'"),
+        ("http://127.0.0.1:8000/?a=b", "'http://127.0.0.1:8000/?a=b'"),
     ],
 )
 def test_on_windows_commands_are_quoted_for_its_shells(text: str, quoted: str) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from conftest import run_python
+from support.commands import run_python
 
 
 @pytest.fixture(scope="session")

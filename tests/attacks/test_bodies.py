@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from combinations import name
-from conftest import CORE, Bake
-from live import Live, attacked
+from support.combinations import CORE, name
+from support.generation import Bake
+from support.live import Live, run_app
 
 PASSWORD = "correct-horse-battery"  # noqa: S105 - it is told to nobody
 DOCUMENTS = {
@@ -30,7 +30,7 @@ FORMS = {
     "an odd file": b'--x\r\nContent-Disposition: form-data; name="file"; filename="\xff"\r\n\r\n.',
     "many fields": b"a=b&" * 5_000,
 }
-KINDS = [
+CONTENT_TYPES = [
     *("application/json", "application/json; charset=utf-99", "text/plain", "\xff", ""),
     *(
         "multipart/form-data",
@@ -46,7 +46,7 @@ def live(
 ) -> Iterator[Live]:
     """Return each core combination in turn, with what its owner might add."""
     folder = tmp_path_factory.mktemp("bodies")
-    with attacked(bake(**request.param), request.param, folder) as service:
+    with run_app(bake(**request.param), request.param, folder) as service:
         yield service
 
 
@@ -65,7 +65,7 @@ def test_an_invalid_document_is_refused_and_not_repeated(live: Live, kind: str) 
 
 @pytest.mark.parametrize("target", ["/form", "/upload", "/by-endpoint", "/admin/password_reset"])
 def test_no_form_breaks_the_service(live: Live, target: str) -> None:
-    for kind in KINDS:
+    for kind in CONTENT_TYPES:
         for description, form in FORMS.items():
             kinds = [f"Content-Type: {kind}"]
             for key, statuses in ((live.keys["admin"], range(200, 500)), (None, [401])):

@@ -4,12 +4,12 @@ import re
 import socket
 
 import pytest
-from live import Live
+from support.live import Live
 
 HOSTS = ["[", "[::1", "a:b:c", "", "x:99999", "\xff\xfe", "a b", "a/../b", "a?b#c", "a@b", "x\x7f"]
 
 
-def converse(live: Live, sent: bytes) -> tuple[list[int], bytes]:
+def exchange(live: Live, sent: bytes) -> tuple[list[int], bytes]:
     """Send bytes on one connection and return the statuses that came back, and everything."""
     received = b""
     with socket.create_connection(("127.0.0.1", live.port), timeout=20) as connection:
@@ -27,7 +27,7 @@ def staying(request: bytes) -> bytes:
 def test_requests_that_wait_in_one_connection_do_not_borrow_a_key(live: Live) -> None:
     keys = (live.keys["web"], None, live.keys["admin"], live.keys["expired"])
     waiting = [staying(live.request("/users/me", key)) for key in keys]
-    statuses, received = converse(live, b"".join(waiting) + live.request("/users/me"))
+    statuses, received = exchange(live, b"".join(waiting) + live.request("/users/me"))
     assert statuses == [200, 401, 200, 401, 401]
     assert received.index(b'"web"') < received.index(b'"admin"')
 
@@ -41,7 +41,7 @@ def test_the_body_of_a_refused_request_is_no_request(live: Live, framing: str) -
         body = b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(hidden) + hidden + b"\r\n0\r\n\r\n"
     refused = staying(live.request("/by-endpoint", method="POST"))
     sent = refused.removesuffix(b"\r\n") + body + live.request("/users/me")
-    statuses, _ = converse(live, sent)
+    statuses, _ = exchange(live, sent)
     assert set(statuses) == {401}
 
 
@@ -59,7 +59,7 @@ def test_a_host_breaks_and_opens_nothing(live: Live) -> None:
 def test_http_1_0_needs_a_key_too(live: Live) -> None:
     for key, status in ((None, b"401"), (live.keys["web"], b"200")):
         request = live.request("/users/me", key).replace(b"HTTP/1.1", b"HTTP/1.0")
-        _, received = converse(live, request.replace(b"Host: service.test\r\n", b""))
+        _, received = exchange(live, request.replace(b"Host: service.test\r\n", b""))
         assert received.split()[1] == status
 
 

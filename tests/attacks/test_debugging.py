@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from combinations import Answers, name
-from conftest import CORE, Bake
-from live import NAMES, attacked
+from support.combinations import CORE, Answers, name
+from support.generation import Bake
+from support.live import NAMES, run_app
 
 
 @pytest.mark.parametrize("library", ["websockets", "websockets-sansio"])
@@ -14,7 +14,7 @@ def test_a_debug_log_holds_no_key(
     answers: Answers, library: str, bake: Bake, tmp_path: Path
 ) -> None:
     options = ["--ws", library]
-    with attacked(bake(**answers), answers, tmp_path, *options, LOG_LEVEL="debug") as live:
+    with run_app(bake(**answers), answers, tmp_path, *options, LOG_LEVEL="debug") as live:
         for key in live.keys.values():
             for location in NAMES:
                 live.ask("/users/me", key, location=location)

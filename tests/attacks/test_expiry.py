@@ -3,11 +3,10 @@
 from pathlib import Path
 
 import pytest
-from combinations import Answers, name
-from conftest import CORE, Bake
-from live import attacked
+from support.combinations import CORE, Answers, name
+from support.generation import Bake
+from support.live import run_app
 
-FOLDER = Path(__file__).parent
 # The key `old` of the service expires on 2020-01-31.
 HOURS = {
     "2020-01-31T00:00:00+00:00": 200,
@@ -26,8 +25,8 @@ def test_a_key_ends_with_its_day_while_the_service_runs(
     clock.write_text("2020-01-01T00:00:00+00:00")
     # Where the machine is must not matter: here it is the last day for long after UTC's midnight.
     here = {"CLOCK": str(clock), "TZ": "Pacific/Honolulu"}
-    app = f"{FOLDER.name}.clockwork:app"
-    with attacked(bake(**answers), answers, tmp_path, app=app, **here) as live:
+    app = "support.apps.clockwork:app"
+    with run_app(bake(**answers), answers, tmp_path, app=app, **here) as live:
         for now, status in HOURS.items():
             clock.write_text(now)
             assert live.ask("/users/me", live.keys["expired"]).status == status, now

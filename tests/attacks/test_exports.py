@@ -3,18 +3,18 @@
 from pathlib import Path
 
 import pytest
-from combinations import Answers, name
-from conftest import CORE, Bake
-from live import NAMES, attacked
+from support.combinations import CORE, Answers, name
+from support.generation import Bake
+from support.live import NAMES, run_app
 
-APP = f"{Path(__file__).parent.name}.exporting:app"
+APP = "support.apps.exporting:app"
 
 
 @pytest.mark.parametrize("answers", CORE, ids=name)
 def test_what_an_endpoint_raises_is_exported_without_a_key(
     answers: Answers, bake: Bake, tmp_path: Path
 ) -> None:
-    with attacked(bake(**answers), answers, tmp_path, app=APP) as live:
+    with run_app(bake(**answers), answers, tmp_path, app=APP) as live:
         for key in (live.keys["web"], live.keys["admin"]):
             for location in live.locations:
                 for target in ("/bug", "/number/x", "/users/me"):

@@ -2,8 +2,8 @@
 
 import re
 
-from conftest import until
-from live import NAMES, Live
+from support.live import NAMES, Live
+from support.waiting import until
 
 
 def test_a_redirect_does_not_repeat_a_key(live: Live) -> None:
@@ -16,7 +16,7 @@ def test_a_redirect_does_not_repeat_a_key(live: Live) -> None:
 
 def test_keys_in_urls_are_not_told_to_other_sites(live: Live) -> None:
     for target in ("/users/me", "/health/live", "/nowhere"):
-        answer = live.ask(target, live.keys["web"])
+        answer = live.ask(target, live.keys["web"], location="query")
         expected = "no-referrer" if "query" in live.locations else None
         assert answer.headers.get("referrer-policy") == expected
 
@@ -57,7 +57,7 @@ def test_no_key_and_no_digest_is_written_anywhere(live: Live) -> None:
     written = live.log.read_text(encoding="utf-8")
     assert "Traceback" in written
     assert '"url.path": "/users/me"' in written  # spans are written too
-    assert re.search(r'"GET /users/me HTTP/1.1\\" 200", "consumer": "admin"', written)
+    assert re.search(r'"GET /users/me HTTP/1.1\\" 200", .*"consumer": "admin"', written)
     if live.locations == ["query"]:
         assert "api_key" not in written
     for secret in (*live.keys.values(), *live.digests.values()):

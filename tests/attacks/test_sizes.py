@@ -5,7 +5,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from live import Live
+from support.live import Live
 
 PROTECTED_POSTS = [
     *("/admin/password_reset", "/by-endpoint", "/by-router", "/by-inclusion", "/outer/nested"),

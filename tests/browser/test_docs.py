@@ -2,11 +2,9 @@
 
 import json
 
-from browsing import DOCS_URL, Site, each_location, only
-from live import NAMES
 from playwright.sync_api import Locator, Page, expect
-
-SCHEMES = {"cookie": "APIKeyCookie", "header": "APIKeyHeader", "query": "APIKeyQuery"}
+from support.browsing import DOCS_URL, Site, each_location, only_sites, try_out
+from support.live import NAMES, SCHEMES
 
 
 def open_dialog(page: Page) -> Locator:
@@ -36,37 +34,24 @@ def log_out(page: Page, location: str) -> None:
     dialog.locator(".close-modal").click()
 
 
-def try_out(page: Page, path: str = "/users/me") -> tuple[int, str]:
-    """Open an operation, execute it, and return the status and the body that the page shows."""
-    operation = page.locator(".opblock", has=page.locator(f"[data-path='{path}']"))
-    if "is-open" not in (operation.get_attribute("class") or ""):
-        operation.locator(".opblock-summary-control").click()
-        operation.get_by_role("button", name="Try it out").click()
-    with page.expect_response(lambda response: response.url.split("?")[0].endswith(path)):
-        operation.get_by_role("button", name="Execute").click()
-    shown = operation.locator(".live-responses-table .response").first
-    status = shown.locator(".response-col_status")
-    expect(status).not_to_be_empty()
-    # The page keeps the former answer until it shows the new one.
-    page.wait_for_timeout(300)
-    return int(status.inner_text().split()[0]), shown.locator("pre").first.inner_text()
-
-
-@only("production")
+@only_sites("production")
 def test_the_dialog_says_where_a_key_goes_and_where_to_get_one(site: Site) -> None:
     dialog = open_dialog(site.open_docs())
     expect(dialog.locator(".auth-container")).to_have_count(len(site.live.locations))
     for location in site.live.locations:
         form = form_of(dialog, location)
-        parameter = site.cookie_name if location == "cookie" else NAMES[location]
-        expect(form).to_contain_text(f"Name: {parameter}")
-        expect(form).to_contain_text(f"In: {location}")
+        if location == "bearer":
+            expect(form).to_contain_text("http, Bearer")
+        else:
+            parameter = site.cookie_name if location == "cookie" else NAMES[location]
+            expect(form).to_contain_text(f"Name: {parameter}")
+            expect(form).to_contain_text(f"In: {location}")
         link = form.get_by_role("link", name="Generate a token")
         assert link.get_attribute("href") == DOCS_URL
 
 
 # A script cannot set the cookie of production: `test_sign_in.py` gets that one.
-@each_location("cookie", "header", "query", kinds=("development",))
+@each_location("cookie", "header", "bearer", "query", environments=("development",))
 def test_an_authorized_page_can_try_out_what_a_key_opens(site: Site, location: str) -> None:
     page = site.open_docs()
     assert try_out(page)[0] == 401
@@ -77,7 +62,7 @@ def test_an_authorized_page_can_try_out_what_a_key_opens(site: Site, location: s
     assert try_out(page)[0] == 401
 
 
-@only("production")
+@only_sites("production")
 def test_only_what_needs_a_key_shows_a_lock(site: Site) -> None:
     page = site.open_docs()
     locked = {
@@ -89,7 +74,7 @@ def test_only_what_needs_a_key_shows_a_lock(site: Site) -> None:
     assert locked == (needs_key | {"/"} if site.live.whole_app else needs_key)
 
 
-@only("production")
+@only_sites("production")
 def test_nothing_is_fetched_from_outside_but_the_files_of_the_page(site: Site) -> None:
     site.host = "service.test"
     page = site.open_docs()
@@ -98,7 +83,7 @@ def test_nothing_is_fetched_from_outside_but_the_files_of_the_page(site: Site) -
     assert site.outside == []
 
 
-@each_location("header", "query")
+@each_location("header", "bearer", "query")
 def test_a_key_survives_a_reload_in_development_only(site: Site, location: str) -> None:
     page = site.open_docs()
     authorize(page, location, site.live.keys["admin"])

@@ -9,16 +9,15 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from browsing import PACKAGES, Site, only
 from playwright.sync_api import Page, expect
-from test_docs import try_out
+from support.browsing import PACKAGES, Site, only_sites, try_out
 
 WITH_COOKIES = {"cookie", "fallback"}
-in_production = only("production", key_location=WITH_COOKIES)
+in_production = only_sites("production", key_location=WITH_COOKIES)
 AXE = PACKAGES / "axe-core" / "axe.min.js"
 
 
-def status_of(site: Site, path: str = "/users/me") -> int:
+def navigation_status(site: Site, path: str = "/users/me") -> int:
     """Return how the service answers a navigation of this browser."""
     page = site.context.new_page()
     response = page.goto(site.url + path)
@@ -27,7 +26,7 @@ def status_of(site: Site, path: str = "/users/me") -> int:
     return response.status
 
 
-@only(key_location=WITH_COOKIES)
+@only_sites(key_location=WITH_COOKIES)
 def test_signing_in_gives_a_cookie_that_no_script_can_read(site: Site) -> None:
     page = site.sign_in(site.live.keys["admin"])
     expect(page.get_by_role("heading")).to_have_text("Signed in")
@@ -51,7 +50,7 @@ def test_the_key_stands_nowhere_but_in_the_cookie(site: Site) -> None:
     assert readable == [{}, {}, ""]
 
 
-@only("production", key_location={"cookie"}, protection={"whole_app"})
+@only_sites("production", key_location={"cookie"}, protection={"whole_app"})
 @pytest.mark.parametrize("kind", ["unknown", "expired"])
 def test_a_wrong_key_is_told_at_the_field_and_not_repeated(site: Site, kind: str) -> None:
     page = site.open("/sign-in")
@@ -83,7 +82,7 @@ def test_the_docs_try_out_with_the_cookie_until_its_owner_signs_out(site: Site) 
     assert try_out(page)[0] == 401
 
 
-@only("production", key_location={"cookie"}, protection={"whole_app"})
+@only_sites("production", key_location={"cookie"}, protection={"whole_app"})
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 1280])
 def test_everybody_can_use_the_pages(site: Site, scheme: str, width: int) -> None:
@@ -110,7 +109,7 @@ def check_page(page: Page, width: int) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@only("production", key_location={"cookie"}, protection={"whole_app"})
+@only_sites("production", key_location={"cookie"}, protection={"whole_app"})
 def test_the_page_loads_nothing_and_runs_no_script(site: Site) -> None:
     asked: list[str] = []
     site.context.on("request", lambda request: asked.append(request.url))
@@ -164,7 +163,7 @@ def test_a_page_of_another_origin_cannot_use_the_cookie(
     assert navigation.value.status == (403 if same_site or target.startswith("/sign") else 401)
     sent = navigation.value.request.all_headers().get("cookie", "")
     assert (site.live.keys["admin"] in sent) == same_site
-    assert status_of(site) == 200
+    assert navigation_status(site) == 200
     [cookie] = site.context.cookies()
     assert cookie["value"] == site.live.keys["admin"]
 
@@ -178,7 +177,7 @@ def test_a_script_of_another_origin_reads_nothing(site: Site, other_origin: str)
     assert page.evaluate(f"url => {read}", site.url + "/users/me") == "refused"
 
 
-@only("production", key_location={"cookie"}, protection={"whole_app"})
+@only_sites("production", key_location={"cookie"}, protection={"whole_app"})
 def test_no_other_page_can_frame_the_sign_in(site: Site, other_origin: str, tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text(f"<iframe src='{site.url}/sign-in'></iframe>")
     page = site.context.new_page()

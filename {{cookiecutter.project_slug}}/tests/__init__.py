@@ -1,16 +1,37 @@
-"""The promises of the service, one file a topic."""
+"""The promises of the service, one file for each module."""
 
-{% if not cookiecutter.__database %}
+{% if cookiecutter.__settings %}
 import json
-{% endif %}
 import os
-
-{% if cookiecutter.__database %}
-# `main.py` reads the settings of its process when it is imported: give it none of this machine.
-os.environ["API_KEYS"] = "[]"
-os.environ["DATABASE_URL"] = "sqlite:///keys.db"
 {% else %}
-# `main.py` reads the settings of its process when it is imported: give it a key, and no file.
-os.environ["API_KEYS"] = json.dumps([{"consumer": "tests", "sha256": "0" * 64}])
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+# The databases of the tests; `empty.db` is that of `main.py`, and `helpers.py` creates it.
+DATABASES = Path(tempfile.mkdtemp())
+atexit.register(shutil.rmtree, DATABASES, ignore_errors=True)
 {% endif %}
-os.environ["CONFIG_FILE"] = os.devnull
+
+
+def _isolate() -> None:
+    """Keep the settings of this machine out of the tests, whatever settings there are or will be."""
+    os.environ |= {"ENV_FILE": os.devnull, "CONFIG_FILE": os.devnull, "SECRETS_DIR": os.devnull}
+    # Only now: these variables are read when the module is imported.
+    from {{ cookiecutter.__package }}.settings import (
+        Settings,
+    )
+
+    for variable in [name for name in os.environ if name.lower() in Settings.model_fields]:
+        del os.environ[variable]
+    # `main.py` reads its settings when it is imported.
+{% if cookiecutter.__settings %}
+    os.environ["API_KEYS"] = json.dumps([{"consumer": "tests", "sha256": "0" * 64}])
+{% else %}
+    os.environ["DATABASE_URL"] = f"sqlite:///{(DATABASES / 'empty.db').as_posix()}"
+{% endif %}
+
+
+_isolate()

@@ -1,235 +1,205 @@
 """Keys, settings and requests for the tests."""
 
+import asyncio
 {% if cookiecutter.__database %}
-import atexit
 import shutil
-import tempfile
 from collections.abc import Iterable
 {% endif %}
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 {% if cookiecutter.__database %}
-from datetime import UTC, date, datetime
 from functools import cache
 from itertools import count
 from pathlib import Path
-{% else %}
-from datetime import date
 {% endif %}
 from typing import Any
 from urllib.parse import urlencode
 
-from fastapi import APIRouter, FastAPI, Security
+from fastapi import APIRouter, FastAPI, Security, WebSocket
+from fastapi.openapi.models import APIKey
 {% if cookiecutter.__database %}
-from sqlalchemy import insert
+from sqlalchemy.orm import Session
 {% endif %}
 from starlette.types import ASGIApp, Message, Scope
 
-from {{ cookiecutter.__package }} import keys
+from {{ cookiecutter.__package }}.app import create_app
 from {{ cookiecutter.__package }}.auth import (
     CurrentConsumer,
+    OptionalConsumer,
     get_api_key,
+    keys,
 )
 {% if cookiecutter.__database %}
-from {{ cookiecutter.__package }}.database import (
-    ApiKey,
-    Base,
+from {{ cookiecutter.__package }}.auth.database import (
+    AuthBase,
     make_engine,
     parse_url,
 )
 {% endif %}
-{% if cookiecutter.key_location == "fallback" %}
-from {{ cookiecutter.__package }}.locations import (
-    COOKIE,
-    HEADER,
-    QUERY,
+from {{ cookiecutter.__package }}.auth.locations import (
+    Location,
+    make_locations,
 )
-{% elif cookiecutter.key_location == "header" %}
-from {{ cookiecutter.__package }}.locations import HEADER
-{% elif cookiecutter.key_location == "cookie" %}
-from {{ cookiecutter.__package }}.locations import COOKIE
-{% else %}
-from {{ cookiecutter.__package }}.locations import QUERY
+{% if cookiecutter.__database %}
+from {{ cookiecutter.__package }}.auth.management import import_entries
 {% endif %}
-from {{ cookiecutter.__package }}.main import create_app
-from {{ cookiecutter.__package }}.settings import (
-    KeyEntry,
-    Settings,
+from {{ cookiecutter.__package }}.auth.settings import KeyEntry
+{% if cookiecutter.__database %}
+from {{ cookiecutter.__package }}.database import Base
+{% endif %}
+from {{ cookiecutter.__package }}.settings import Settings
+{% if cookiecutter.__database %}
+
+from . import DATABASES
+{% endif %}
+
+WEB_KEY = keys.generate_key()
+ADMIN_KEY = keys.generate_key()
+EXPIRED_KEY = keys.generate_key()
+UNKNOWN_KEY = keys.generate_key()
+
+
+def make_entry(key: str, **fields: Any) -> KeyEntry:
+    """Return the entry of a key, of the consumer `web` unless another one is named."""
+    return KeyEntry.model_validate({"consumer": "web", "sha256": keys.hash_key(key), **fields})
+
+
+ENTRIES = (
+    make_entry(WEB_KEY),
+    make_entry(ADMIN_KEY, consumer="admin", scopes=["admin"]),
+    make_entry(EXPIRED_KEY, consumer="old", expires="2020-01-31"),
 )
-
-WEB_KEY = keys.mint()
-ADMIN_KEY = keys.mint()
-EXPIRED_KEY = keys.mint()
-UNKNOWN_KEY = keys.mint()
-
-{% if cookiecutter.__cookie %}
-COOKIE_NAME = f"__Host-{COOKIE}"
-{% else %}
-COOKIE_NAME = "__Host-api_key"
-{% endif %}
-{% if cookiecutter.__header %}
-HEADER_NAME = HEADER
-{% else %}
-HEADER_NAME = "X-API-Key"
-{% endif %}
-{% if cookiecutter.__query %}
-QUERY_NAME = QUERY
-{% else %}
-QUERY_NAME = "api_key"
-{% endif %}
-
-
-def in_cookie(*sent: str) -> dict[str, Any]:
-    """Return what httpx needs to send these keys in the cookie."""
-    return {"headers": {"Cookie": "; ".join(f"{COOKIE_NAME}={key}" for key in sent).encode()}}
-
-
-def in_header(*sent: str) -> dict[str, Any]:
-    """Return what httpx needs to send these keys in the header."""
-    return {"headers": [(HEADER_NAME, key.encode()) for key in sent]}
-
-
-def in_query(*sent: str) -> dict[str, Any]:
-    """Return what httpx needs to send these keys in the query string."""
-    return {"params": [(QUERY_NAME, key) for key in sent]}
-
-
-{% if cookiecutter.key_location == "fallback" %}
-LOCATIONS = [in_cookie, in_header, in_query]
-{% elif cookiecutter.key_location == "header" %}
-LOCATIONS = [in_header]
-ELSEWHERE = [in_cookie, in_query]
-{% elif cookiecutter.key_location == "cookie" %}
-LOCATIONS = [in_cookie]
-ELSEWHERE = [in_header, in_query]
-{% else %}
-LOCATIONS = [in_query]
-ELSEWHERE = [in_cookie, in_header]
-{% endif %}
 
 
 {% if cookiecutter.__database %}
-ENTRIES = (
-    KeyEntry(consumer="web", sha256=keys.digest(WEB_KEY)),
-    KeyEntry(consumer="admin", sha256=keys.digest(ADMIN_KEY), scopes=frozenset({"admin"})),
-    KeyEntry(consumer="old", sha256=keys.digest(EXPIRED_KEY), expires=date(2020, 1, 31)),
-)
-
-_FOLDER = Path(tempfile.mkdtemp())
 _numbers = count()
-atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
 
 
 @cache
 def _empty_database() -> Path:
-    file = _FOLDER / "empty.db"
-    Base.metadata.create_all(make_engine(parse_url(f"sqlite:///{file.as_posix()}")))
+    file = DATABASES / "empty.db"
+    engine = make_engine(parse_url(f"sqlite:///{file.as_posix()}"), create=True)
+    for metadata in (AuthBase.metadata, Base.metadata):
+        metadata.create_all(engine)
     return file
 
 
 def make_database(entries: Iterable[KeyEntry] = ENTRIES) -> str:
     """Return the URL of a new database with these keys."""
-    url = f"sqlite:///{(_FOLDER / str(next(_numbers))).as_posix()}.db"
+    url = f"sqlite:///{(DATABASES / str(next(_numbers))).as_posix()}.db"
     shutil.copy(_empty_database(), url.removeprefix("sqlite:///"))
-    rows = [
-        {
-            "consumer": entry.consumer,
-            "digest": entry.sha256,
-            "scopes": " ".join(sorted(entry.scopes)),
-            "created": datetime(2020, 1, 1, tzinfo=UTC),
-            "expires": entry.expires,
-            {% if cookiecutter.__limited %}
-            "rate_limit": entry.rate_limit,
-            {% endif %}
-        }
-        for entry in entries
-    ]
-    if rows:
-        with make_engine(parse_url(url)).begin() as connection:
-            connection.execute(insert(ApiKey), rows)
+    with Session(make_engine(parse_url(url))) as session, session.begin():
+        import_entries(session, entries)
     return url
 
 
 def make_settings(**fields: Any) -> Settings:
     """Return production settings with a database without keys, and nothing from this machine."""
     url = f"sqlite:///{_empty_database().as_posix()}"
-    production = {"database_url": url, "fastapi_env": "production"}
-    return Settings(_env_file=None, _secrets_dir=None, **(production | fields))
+    return Settings(**({"database_url": url} | fields))
 {% else %}
 def make_settings(**fields: Any) -> Settings:
     """Return production settings with the keys above, and nothing from this machine."""
-    entries = (
-        KeyEntry(consumer="web", sha256=keys.digest(WEB_KEY)),
-        KeyEntry(consumer="admin", sha256=keys.digest(ADMIN_KEY), scopes=frozenset({"admin"})),
-        KeyEntry(consumer="old", sha256=keys.digest(EXPIRED_KEY), expires=date(2020, 1, 31)),
-    )
-    production = {"api_keys": entries, "fastapi_env": "production"}
-    return Settings(_env_file=None, _secrets_dir=None, **(production | fields))
+    return Settings(**({"api_keys": ENTRIES} | fields))
 {% endif %}
 
 
-router = APIRouter()
+router = APIRouter(prefix="/_tests")
 
 
 @router.get("/whoami")
 async def whoami(consumer: CurrentConsumer) -> dict[str, str | list[str]]:
-    """Tell whose key was sent."""
+    """Return the consumer whose key was sent."""
     return {"consumer": consumer.name, "scopes": sorted(consumer.scopes)}
+
+
+@router.get("/greeting")
+async def greeting(consumer: OptionalConsumer) -> str | None:
+    """Return the consumer whose key was sent, if one was sent."""
+    return consumer.name if consumer else None
 
 
 @router.post("/notes", dependencies=[Security(get_api_key, scopes=["admin"])], status_code=204)
 async def write_note(note: dict[str, str]) -> None:
-    """Take a body from those who may send one."""
+    """Take a body from consumers with the scope `admin`."""
+
+
+@router.websocket("/feed")
+async def feed(websocket: WebSocket, consumer: CurrentConsumer) -> None:
+    """Send the name of the consumer whose key was sent."""
+    await websocket.accept()
+    await websocket.send_text(consumer.name)
+    await websocket.close()
 
 
 def make_app(**fields: Any) -> FastAPI:
-    {% if cookiecutter.__database %}
-    """Return the service with a database of its own, and with two endpoints for the tests alone."""
+    """Return the service with these settings, and with the endpoints above for the tests alone."""
+{% if cookiecutter.__database %}
     if "database_url" not in fields:
         fields["database_url"] = make_database(fields.pop("api_keys", ENTRIES))
+{% endif %}
     app = create_app(make_settings(**fields))
-    {% else %}
-    """Return the service with the settings above, and with two endpoints for the tests alone."""
-    app = create_app(make_settings(**fields))
-    {% endif %}
     app.include_router(router)
+    # In front of the service's own routes: a mount at / would hide them.
+    app.router.routes.insert(0, app.router.routes.pop())
     return app
 
 
-def to_asgi(request: dict[str, Any]) -> dict[str, Any]:
-    """Return the same request in the words of `ask`."""
-    headers = dict(request.get("headers", {}))
-    return {
-        "headers": {name: bytes(value).decode() for name, value in headers.items()},
-        "query": urlencode(request.get("params", {})),
-    }
+LOCATIONS = make_locations(make_settings())
 
 
-# What a server announces that can answer a WebSocket handshake as it answers a request.
+def with_key(location: Location, *sent: str) -> dict[str, Any]:
+    """Return what httpx needs to send keys in a location, which its OpenAPI scheme describes."""
+    model = location.scheme.model
+    if not isinstance(model, APIKey):
+        return {"headers": [("Authorization", f"Bearer {key}".encode()) for key in sent]}
+    if model.in_.value == "query":
+        return {"params": [(model.name, key) for key in sent]}
+    if model.in_.value == "cookie":
+        return {"headers": {"Cookie": "; ".join(f"{model.name}={key}" for key in sent).encode()}}
+    return {"headers": [(model.name, key.encode()) for key in sent]}
+
+
+def base_url(app: FastAPI) -> str:
+    """Return the URL at which the tests call the service."""
+    return f"https://{_host(app)}"
+
+
+def _host(app: FastAPI) -> str:
+    for middleware in app.user_middleware:
+        if getattr(middleware.cls, "__name__", "") == "TrustedHostMiddleware":
+            allowed: Any = middleware.kwargs.get("allowed_hosts") or ["*"]
+            return str(allowed[0]).replace("*.", "service.").replace("*", "service.test")
+    return "service.test"
+
+
+# What a server announces that can respond to a WebSocket handshake as it responds to a request.
 DENIAL: dict[str, object] = {"websocket.http.response": {}}
 
 
 @dataclass
-class Answer:
-    """What an ASGI app sent, and how often it asked for a part of the request."""
+class ASGIResponse:
+    """What an ASGI application sent, and how often it called `receive()`."""
 
-    messages: list[Message]
-    receives: int
+    messages: list[Message] = field(default_factory=list)
+    receives: int = 0
 
     @property
-    def status(self) -> int:
-        """The status of the answer: of the handshake, when it is a WebSocket's."""
+    def status(self) -> int | None:
+        """The status of the response; 101 for an open WebSocket, None for one that was closed."""
         first = self.messages[0]
-        return 101 if first["type"] == "websocket.accept" else int(first["status"])
+        return 101 if first["type"] == "websocket.accept" else first.get("status")
 
     @property
     def headers(self) -> dict[str, str]:
-        """The headers of the answer."""
-        return {name.decode(): value.decode() for name, value in self.messages[0]["headers"]}
+        """The headers of the response."""
+        headers = self.messages[0].get("headers", ())
+        return {name.decode(): value.decode() for name, value in headers}
 
 
 def make_scope(
     path: str,
     *,
+    host: str = "service.test",
     method: str = "GET",
     headers: dict[str, str] | None = None,
     query: str = "",
@@ -237,49 +207,65 @@ def make_scope(
     root_path: str = "",
     extensions: dict[str, object] | None = DENIAL,
 ) -> Scope:
-    """Return what a server tells an ASGI app about a request."""
-    sent = (headers or {}).items()
+    """Return what a server tells an ASGI application about a request."""
+    sent = {"host": host, **(headers or {})}
     scope: Scope = {
         "type": "websocket" if websocket else "http",
         "http_version": "1.1",
-        "scheme": "ws" if websocket else "http",
+        "scheme": "wss" if websocket else "https",
         "path": path,
         "raw_path": path.encode(),
         "query_string": query.encode(),
-        "headers": [(name.lower().encode(), value.encode()) for name, value in sent],
+        "root_path": root_path,
+        "headers": [(name.lower().encode(), value.encode()) for name, value in sent.items()],
         "client": ("127.0.0.1", 50000),
-        "server": ("service.test", 80),
+        "server": (host, 443),
         "subprotocols": [],
     }
     if not websocket:
         scope["method"] = method
-    if root_path:
-        scope["root_path"] = root_path
     if extensions is not None:
         scope["extensions"] = extensions
     return scope
 
 
-async def ask(
+async def call_asgi(
     app: ASGIApp, path: str, *, body: bytes = b"", endless: bool = False, **parts: Any
-) -> Answer:
-    """Send one request to an ASGI app the way a server does, and watch both directions.
+) -> ASGIResponse:
+    """Send one request to an ASGI application as a server does, and watch both directions.
 
-    `parts` are those that `make_scope` takes.
+    `parts` are those that `make_scope` takes. Use it where the number of `receive()` calls matters.
     """
+    if isinstance(app, FastAPI):
+        parts.setdefault("host", _host(app))
     scope = make_scope(path, **parts)
-    answer = Answer(messages=[], receives=0)
+    if (body or endless) and b"content-length" not in dict(scope["headers"]):
+        scope["headers"].append((b"transfer-encoding", b"chunked"))
+    response, complete = ASGIResponse(), asyncio.Event()
 
     async def receive() -> Message:
-        answer.receives += 1
-        if answer.receives > 1 and not endless:
-            return {"type": f"{scope['type']}.disconnect"}
+        response.receives += 1
         if scope["type"] == "websocket":
-            return {"type": "websocket.connect"}
+            first = response.receives == 1
+            return {"type": "websocket.connect" if first else "websocket.disconnect"}
+        if response.receives > 1 and not endless:
+            await complete.wait()
+            return {"type": "http.disconnect"}
         return {"type": "http.request", "body": body, "more_body": endless}
 
     async def send(message: Message) -> None:
-        answer.messages.append(message)
+        response.messages.append(message)
+        if message["type"] == "http.response.body" and not message.get("more_body"):
+            complete.set()
 
     await app(scope, receive, send)
-    return answer
+    return response
+
+
+def to_asgi(request: dict[str, Any]) -> dict[str, Any]:
+    """Return the request of `with_key` in the words of `call_asgi`."""
+    headers = dict(request.get("headers", {}))
+    return {
+        "headers": {name: bytes(value).decode() for name, value in headers.items()},
+        "query": urlencode(request.get("params", {})),
+    }

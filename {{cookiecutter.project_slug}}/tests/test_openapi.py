@@ -1,184 +1,353 @@
-"""The OpenAPI document says who needs a key, where it goes, and how a request is refused."""
+"""The OpenAPI document: which operations need a key, where it is sent, how requests are refused."""
 
 import json
-import re
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-{% if cookiecutter.__cookie and cookiecutter.protection == "endpoints" %}
-from fastapi import FastAPI, Security
+from fastapi import APIRouter, FastAPI, Security
+from fastapi.middleware.gzip import GZipMiddleware
+from fastapi.openapi.utils import get_openapi
+from fastapi.security import APIKeyHeader, HTTPBasic, HTTPBearer
+from pydantic import BaseModel
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
-from {{ cookiecutter.__package }}.auth import get_api_key
-{% else %}
-from fastapi import FastAPI
-{% endif %}
-
-from .conftest import WithKey
-{% if cookiecutter.key_location == "fallback" %}
-from .helpers import (
-    COOKIE_NAME,
-    HEADER_NAME,
-    QUERY_NAME,
-    WEB_KEY,
-    ask,
-    make_app,
-    to_asgi,
+from {{ cookiecutter.__package }}.auth import (
+    CurrentConsumer,
+    OptionalConsumer,
+    get_api_key,
 )
-{% elif cookiecutter.key_location == "header" %}
-from .helpers import HEADER_NAME, WEB_KEY, ask, make_app, to_asgi
-{% elif cookiecutter.key_location == "cookie" %}
-from .helpers import COOKIE_NAME, WEB_KEY, ask, make_app, to_asgi
-{% else %}
-from .helpers import QUERY_NAME, WEB_KEY, ask, make_app, to_asgi
-{% endif %}
+from {{ cookiecutter.__package }}.auth.locations import (
+    DESCRIPTION,
+)
+
+from .helpers import LOCATIONS, call_asgi, make_app
+
+Document = dict[str, Any]
 
 SCHEMES = {
-    {% if cookiecutter.__cookie %}
-    "APIKeyCookie": ("cookie", COOKIE_NAME),
-    {% endif %}
-    {% if cookiecutter.__header %}
-    "APIKeyHeader": ("header", HEADER_NAME),
-    {% endif %}
-    {% if cookiecutter.__query %}
-    "APIKeyQuery": ("query", QUERY_NAME),
-    {% endif %}
+    location.scheme.scheme_name: location.scheme.model.model_dump(
+        mode="json", by_alias=True, exclude_none=True
+    )
+    for location in LOCATIONS
 }
 ANY_KEY: list[dict[str, list[str]]] = [{scheme: []} for scheme in SCHEMES]
 {% if cookiecutter.__limited %}
-REFUSALS = {"400", "401", "403", "413", "422", "429", "503"}
+REFUSED = {"401", "429", "503"}
 {% elif cookiecutter.__database %}
-REFUSALS = {"400", "401", "403", "413", "422", "503"}
+REFUSED = {"401", "503"}
 {% else %}
-REFUSALS = {"400", "401", "403", "413", "422"}
+REFUSED = {"401"}
 {% endif %}
-ADMIN = [{scheme: ["admin"]} for scheme in SCHEMES]
 
 
 @pytest.fixture
-def document(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI document of the service, as asked for a second time."""
+def document(app: FastAPI) -> Document:
+    """Return the document of the service, as asked for a second time."""
     app.openapi()
     return app.openapi()
 
 
-def test_each_location_is_a_scheme_of_its_own(document: dict[str, Any]) -> None:
-    schemes = document["components"]["securitySchemes"]
-    assert {name: (scheme["in"], scheme["name"]) for name, scheme in schemes.items()} == SCHEMES
-    {% if cookiecutter.key_docs_url %}
-    about = "[Generate a token](<{{ cookiecutter.key_docs_url }}>)"
-    {% else %}
-    about = "An API key of this service"
-    {% endif %}
-    assert all(scheme["description"].startswith(about) for scheme in schemes.values())
-    {% if cookiecutter.__cookie %}
-    assert "(sign-in)" in schemes["APIKeyCookie"]["description"]
-    {% endif %}
+def operation(document: Document, path: str, method: str = "get") -> Document:
+    """Return one operation of a document."""
+    found: Document = document["paths"][path][method]
+    return found
 
 
-@pytest.mark.parametrize(
-    ("method", "path", "needs", "answers"),
-    [
-        {% if cookiecutter.protection == "whole_app" %}
-        ("get", "/health/live", [], {"200"}),
-        {% else %}
-        ("get", "/health/live", None, {"200"}),
-        {% endif %}
-        {% if cookiecutter.__database and cookiecutter.protection == "whole_app" %}
-        ("get", "/health/ready", [], {"200", "503"}),
-        {% elif cookiecutter.__database %}
-        ("get", "/health/ready", None, {"200", "503"}),
-        {% elif cookiecutter.protection == "whole_app" %}
-        ("get", "/health/ready", [], {"200"}),
-        {% else %}
-        ("get", "/health/ready", None, {"200"}),
-        {% endif %}
-        {% if cookiecutter.__limited %}
-        ("get", "/whoami", ANY_KEY, {"200", "401", "429", "503"}),
-        {% elif cookiecutter.__database %}
-        ("get", "/whoami", ANY_KEY, {"200", "401", "503"}),
-        {% else %}
-        ("get", "/whoami", ANY_KEY, {"200", "401"}),
-        {% endif %}
-        ("post", "/notes", ADMIN, {"204", *REFUSALS}),
-    ],
-)
-def test_each_operation_says_what_it_needs_and_how_it_answers(
-    document: dict[str, Any], method: str, path: str, needs: object, answers: set[str]
-) -> None:
-    operation = document["paths"][path][method]
-    {% if cookiecutter.__database or cookiecutter.__limited %}
-    if needs:
-        assert "Retry-After" in operation["responses"]["503"]["headers"]
-    {% endif %}
-    assert operation.get("security") == needs
-    assert set(operation["responses"]) == answers
-{% if cookiecutter.__limited %}
+def own_schemes(document: Document) -> dict[str, Any]:
+    """Return the schemes of the service's keys in a document, which may have others."""
+    schemes: dict[str, Any] = document["components"]["securitySchemes"]
+    return {name: schemes[name] for name in schemes if name in SCHEMES}
 
 
-def test_a_429_tells_when_to_come_again(document: dict[str, Any]) -> None:
-    refusal = document["paths"]["/whoami"]["get"]["responses"]["429"]
-    assert set(refusal["headers"]) == {"RateLimit", "RateLimit-Policy", "Retry-After"}
-{% endif %}
-{% if cookiecutter.protection == "whole_app" %}
+def schema_of(document: Document, response: Document) -> Document:
+    """Return the schema of the body of a response."""
+    name = response["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+    found: Document = document["components"]["schemas"][name]
+    return found
 
 
-def test_the_document_as_a_whole_asks_for_a_key(document: dict[str, Any]) -> None:
+def test_each_location_is_a_scheme(document: Document) -> None:
+    assert own_schemes(document) == SCHEMES
+    assert all(scheme["description"].startswith(DESCRIPTION) for scheme in SCHEMES.values())
+
+
+def test_document_says_what_it_needs_by_default(document: Document) -> None:
+    {% if cookiecutter.__whole_app %}
     assert document["security"] == ANY_KEY
-{% endif %}
+    {% else %}
+    assert "security" not in document
+    {% endif %}
+
+
+def test_protected_operation_needs_any_key(document: Document) -> None:
+    whoami = operation(document, "/_tests/whoami")
+    assert whoami["security"] == ANY_KEY
+    assert set(whoami["responses"]) == {"200", *REFUSED}
+
+
+def test_scopes_are_those_of_the_endpoint(document: Document) -> None:
+    notes = operation(document, "/_tests/notes", "post")
+    assert notes["security"] == [{scheme: ["admin"]} for scheme in SCHEMES]
+    assert set(notes["responses"]) == {"204", "400", "403", "413", "422", *REFUSED}
+
+
+def test_optional_key_has_an_empty_alternative(document: Document) -> None:
+    greeting = operation(document, "/_tests/greeting")
+    {% if cookiecutter.__whole_app %}
+    assert greeting["security"] == ANY_KEY  # without a key, the request does not reach the endpoint
+    {% else %}
+    assert greeting["security"] == [*ANY_KEY, {}]
+    {% endif %}
+    assert set(greeting["responses"]) == {"200", *REFUSED}
+
+
+def test_public_operation_needs_nothing(document: Document) -> None:
+    live = operation(document, "/health/live")
+    assert live["security"] == []
+    assert not REFUSED & live["responses"].keys()
+
+
+def test_refusals_share_one_schema(document: Document) -> None:
+    responses = operation(document, "/_tests/notes", "post")["responses"]
+    assert schema_of(document, responses["401"])["required"] == ["detail"]
+    for status in {"400", "403", "413", *REFUSED}:
+        assert responses[status]["content"] == responses["401"]["content"]
+    {% if cookiecutter.__limited %}
+    headers = set(responses["429"]["headers"])
+    assert headers == {"RateLimit", "RateLimit-Policy", "Retry-After"}
+    {% endif %}
+    {% if cookiecutter.__database or cookiecutter.__limited %}
+    assert "Retry-After" in responses["503"]["headers"]
+    {% endif %}
+
+
+def test_every_operation_has_a_client_error(document: Document) -> None:
+    for path, item in document["paths"].items():
+        for method, found in item.items():
+            statuses = [status for status in found["responses"] if status.startswith("4")]
+            assert statuses, f"{method} {path}"
+
+
+def test_validation_error_has_the_fields_that_are_sent(app: FastAPI, document: Document) -> None:
+    sent = {"loc", "msg", "type"}
+    assert document["components"]["schemas"]["ValidationError"]["properties"].keys() == sent
+
+
+def test_info_is_complete(document: Document) -> None:
+    assert document["info"]["license"]["name"]
+    assert document["info"]["license"].keys() & {"identifier", "url"}
+    assert document["info"]["contact"]["name"]
+    assert document["servers"]
 {% if cookiecutter.__cookie %}
 
 
-def test_an_unsafe_operation_may_be_refused_to_another_site(app: FastAPI) -> None:
-    {% if cookiecutter.protection == "whole_app" %}
-    @app.post("/notes")
-    async def note() -> None:
+def test_unsafe_operation_may_be_refused_to_other_origins(app: FastAPI) -> None:
+    @app.post("/_tests/unsafe", dependencies=[Security(get_api_key)])
+    async def unsafe() -> None:
         pass
-    {% else %}
-    @app.post("/notes", dependencies=[Security(get_api_key)])
-    async def note() -> None:
-        pass
-    {% endif %}
 
-    assert "403" in app.openapi()["paths"]["/notes"]["post"]["responses"]
+    assert "403" in operation(app.openapi(), "/_tests/unsafe", "post")["responses"]
+
+
+def test_cookie_scheme_links_to_the_sign_in_page() -> None:
+    descriptions = [scheme["description"] for scheme in SCHEMES.values()]
+    assert [text.endswith("[Sign in](sign-in)") for text in descriptions].count(True) == 1
 {% endif %}
 
 
-@pytest.mark.anyio
-@pytest.mark.parametrize("path", ["/docs", "/openapi.json"])
-@pytest.mark.parametrize(
-    ("fields", "status"),
-    [({}, 404), ({"docs_enabled": True}, 200), ({"fastapi_env": "development"}, 200)],
+class Problem(BaseModel):
+    """An error as an owner may describe it."""
+
+    title: str
+
+
+OWN_SCHEMES = (
+    HTTPBearer(),
+    HTTPBasic(),
+    APIKeyHeader(name="X-Webhook-Signature", scheme_name="WebhookSignature"),
 )
-async def test_the_docs_are_off_in_production_unless_switched_on(
-    with_key: WithKey, path: str, fields: dict[str, Any], status: int
-) -> None:
-    {% if cookiecutter.__cookie %}
-    app = make_app(cookie_secure=True, **fields)
+
+
+@pytest.mark.parametrize("scheme", OWN_SCHEMES, ids=lambda scheme: scheme.scheme_name)
+def test_other_schemes_stay_as_fastapi_writes_them(scheme: Any) -> None:
+    def add_routes(app: FastAPI) -> None:
+        @app.post("/own", dependencies=[Security(scheme)], responses={401: {"model": Problem}})
+        async def own() -> None:
+            pass
+
+    app, plain = make_app(), FastAPI()
+    add_routes(app)
+    add_routes(plain)
+    found, expected = app.openapi(), plain.openapi()
+    schemes = expected["components"]["securitySchemes"]
+    assert found["components"]["securitySchemes"].items() >= {**SCHEMES, **schemes}.items()
+    ours, theirs = operation(found, "/own", "post"), operation(expected, "/own", "post")
+    {% if cookiecutter.__whole_app %}
+    assert ours["security"] == [*theirs["security"], *ANY_KEY]
     {% else %}
-    app = make_app(**fields)
+    assert ours["security"] == theirs["security"]
     {% endif %}
-    assert (await ask(app, path, **to_asgi(with_key(WEB_KEY)))).status == status
+    assert ours["responses"]["401"] == theirs["responses"]["401"]
+    theirs_of_401 = schema_of(expected, theirs["responses"]["401"])
+    assert schema_of(found, ours["responses"]["401"]) == theirs_of_401
+
+
+def test_key_beside_another_scheme_is_documented() -> None:
+    app = make_app()
+
+    @app.get("/both", dependencies=[Security(HTTPBasic()), Security(get_api_key, scopes=["x"])])
+    async def both() -> None:
+        pass
+
+    security = operation(app.openapi(), "/both")["security"]
+    assert security == [{"HTTPBasic": []}, *({scheme: ["x"]} for scheme in SCHEMES)]
+
+
+def test_own_error_model_is_kept() -> None:
+    class Error(BaseModel):
+        code: int
+
+    app = make_app()
+
+    @app.get("/own", responses={409: {"model": Error}})
+    async def own(consumer: CurrentConsumer) -> None:
+        pass
+
+    document = app.openapi()
+    responses = operation(document, "/own")["responses"]
+    assert set(schema_of(document, responses["409"])["properties"]) == {"code"}
+    assert set(schema_of(document, responses["401"])["properties"]) == {"detail"}
+
+
+def test_requests_that_the_service_sends_need_no_key() -> None:
+    app, callbacks = make_app(), APIRouter()
+
+    @callbacks.post("{$request.body#/url}")
+    async def done() -> None:
+        pass
+
+    @app.post("/jobs", callbacks=callbacks.routes, dependencies=[Security(get_api_key)])
+    async def start() -> None:
+        pass
+
+    @app.webhooks.post("finished")
+    async def finished() -> None:
+        pass
+
+    document = app.openapi()
+    assert document["webhooks"]["finished"]["post"]["security"] == []
+    job = operation(document, "/jobs", "post")
+    assert job["callbacks"]["done"]["{$request.body#/url}"]["post"]["security"] == []
+    assert job["security"] == ANY_KEY
+
+
+def test_document_follows_routes_that_are_added_later(app: FastAPI) -> None:
+    app.openapi()
+
+    @app.get("/later")
+    async def later(consumer: CurrentConsumer) -> None:
+        pass
+
+    assert operation(app.openapi(), "/later")["security"] == ANY_KEY
+    app.openapi_schema = None
+    assert operation(app.openapi(), "/later")["security"] == ANY_KEY
+
+
+def make_mounted() -> FastAPI:
+    """Return an application for a mount, with endpoints that ask for a key."""
+    mounted = FastAPI()
+
+    @mounted.get("/inside")
+    async def inside(consumer: CurrentConsumer) -> str:
+        return consumer.name
+
+    @mounted.get("/greeting")
+    async def greeting(consumer: OptionalConsumer, number: int = 0) -> None:
+        pass
+
+    return mounted
+
+
+def mount_directly(app: FastAPI, mounted: FastAPI) -> None:
+    """Mount an application at the service."""
+    app.mount("/mounted", mounted)
+
+
+def mount_in_router(app: FastAPI, mounted: FastAPI) -> None:
+    """Mount an application in a router that the service includes."""
+    router = APIRouter(prefix="/router")
+    router.mount("/mounted", mounted)
+    app.include_router(router)
+
+
+def mount_in_mounts(app: FastAPI, mounted: FastAPI) -> None:
+    """Mount an application within others."""
+    outer = FastAPI()
+    outer.mount("/x", Starlette(routes=[Mount("/y", GZipMiddleware(mounted))]))
+    app.mount("/outer", outer)
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(("environment", "kept"), [("development", True), ("production", False)])
-async def test_the_docs_page_remembers_a_key_in_development_only(
-    with_key: WithKey, environment: str, kept: bool
-) -> None:
-    {% if cookiecutter.__cookie %}
-    app = make_app(fastapi_env=environment, docs_enabled=True, cookie_secure=True)
-    {% else %}
-    app = make_app(fastapi_env=environment, docs_enabled=True)
+@pytest.mark.parametrize("own_first", [True, False])
+@pytest.mark.parametrize("mount", [mount_directly, mount_in_router, mount_in_mounts])
+async def test_mounted_application_documents_every_location(mount: Any, own_first: bool) -> None:
+    app, mounted = make_app(), make_mounted()
+    mount(app, mounted)
+    if own_first:
+        mounted.openapi()
+    await call_asgi(app, "/health/live")
+    app.openapi()
+    document = mounted.openapi()
+    assert document["components"]["securitySchemes"] == SCHEMES
+    assert operation(document, "/inside")["security"] == ANY_KEY
+    assert set(operation(document, "/inside")["responses"]) == {"200", *REFUSED}
+    {% if cookiecutter.__endpoints %}
+    assert operation(document, "/greeting")["security"] == [*ANY_KEY, {}]
     {% endif %}
-    page = await ask(app, "/docs", **to_asgi(with_key(WEB_KEY)))
-    assert f'"persistAuthorization": {json.dumps(kept)}' in page.messages[1]["body"].decode()
+    # It has its own handler of validation errors.
+    assert "input" in document["components"]["schemas"]["ValidationError"]["properties"]
+
+
+def extend(app: FastAPI) -> None:
+    """Do what FastAPI's documentation says about extending OpenAPI."""
+
+    def custom_openapi() -> Document:
+        if not app.openapi_schema:
+            app.openapi_schema = get_openapi(title="Own", version="1", routes=app.routes)
+            app.openapi_schema["info"]["x-logo"] = {"url": "https://example.com/logo.png"}
+        return app.openapi_schema
+
+    app.openapi = custom_openapi  # type: ignore[method-assign]
+
+
+def test_own_document_names_a_scheme_that_works(app: FastAPI) -> None:
+    extend(app)
+    [(name, scheme)] = own_schemes(app.openapi()).items()
+    assert scheme == SCHEMES[name]
+    assert operation(app.openapi(), "/_tests/whoami")["security"] == [{name: []}]
 
 
 @pytest.mark.anyio
-async def test_the_docs_page_asks_no_other_site_but_the_cdn(with_key: WithKey) -> None:
-    app = make_app(docs_enabled=True)
-    app.title = "R&D <b>"
-    page = (await ask(app, "/docs", **to_asgi(with_key(WEB_KEY)))).messages[1]["body"].decode()
-    assert set(re.findall(r"https?://[^/\"']+", page)) == {"https://cdn.jsdelivr.net"}
-    assert "url: 'openapi.json'" in page
-    assert "<title>R&amp;D &lt;b&gt;</title>" in page
+async def test_own_document_is_completed_when_it_is_served() -> None:
+    app = make_app(docs_enabled=True, docs_public=True)
+    extend(app)
+    response = await call_asgi(app, "/openapi.json")
+    document = json.loads(response.messages[1]["body"])
+    assert document["info"]["x-logo"]
+    assert own_schemes(document) == SCHEMES
+    assert operation(document, "/_tests/whoami")["security"] == ANY_KEY
+
+
+def test_dependency_of_a_dependency_is_found() -> None:
+    app = make_app()
+
+    async def name(consumer: CurrentConsumer) -> str:
+        return consumer.name
+
+    @app.get("/nested")
+    async def nested(name: Annotated[str, Security(name, scopes=["x"])]) -> str:
+        return name
+
+    security = operation(app.openapi(), "/nested")["security"]
+    assert security == [{scheme: ["x"]} for scheme in SCHEMES]

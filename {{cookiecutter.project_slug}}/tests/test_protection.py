@@ -1,21 +1,18 @@
-{% if cookiecutter.protection == "whole_app" %}
-"""Everything is behind the key, and the key is checked before anything else happens."""
+{% if cookiecutter.__whole_app %}
+"""Everything needs a key but public operations, and the key is checked before the body is read."""
+{% else %}
+"""Endpoints that ask for a key get it checked before their body is read."""
+{% endif %}
 
 from pathlib import Path
-
-import pytest
-from fastapi import FastAPI, WebSocket
-from starlette.responses import PlainTextResponse
-from starlette.staticfiles import StaticFiles
-from starlette.types import Message
-{% else %}
-"""What asks for a key is behind it, and the key is checked before the body is read."""
-
-import hashlib
+{% if cookiecutter.__endpoints %}
 from typing import Annotated
+{% endif %}
 
-import httpx
 import pytest
+{% if cookiecutter.__whole_app %}
+from fastapi import APIRouter, FastAPI, WebSocket
+{% else %}
 from fastapi import (
     APIRouter,
     Depends,
@@ -25,283 +22,415 @@ from fastapi import (
     Security,
     WebSocket,
 )
-from fastapi.middleware import Middleware
-from starlette.applications import Starlette
-from starlette.responses import PlainTextResponse
-from starlette.routing import Route
-from starlette.types import Message
 {% endif %}
-
-{% if cookiecutter.protection == "whole_app" %}
-from {{ cookiecutter.__package }} import auth
+from fastapi.routing import iter_route_contexts
+{% if cookiecutter.__endpoints %}
+from starlette.applications import Starlette
+{% endif %}
+from starlette.responses import PlainTextResponse
+{% if cookiecutter.__endpoints %}
+from starlette.routing import Route, WebSocketRoute
 {% else %}
-from {{ cookiecutter.__package }} import keys
+from starlette.routing import WebSocketRoute
+{% endif %}
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from {{ cookiecutter.__package }}.app import create_app
+{% if cookiecutter.__endpoints %}
 from {{ cookiecutter.__package }}.auth import (
-    Authenticator,
-    Consumer,
     CurrentConsumer,
-    EarlyCheck,
     get_api_key,
 )
-from {{ cookiecutter.__package }}.locations import locations
 {% endif %}
-
-from .conftest import WithKey
-{% if cookiecutter.protection == "whole_app" %}
-from .helpers import UNKNOWN_KEY, WEB_KEY, ask, make_app, to_asgi
-{% else %}
-from .helpers import (
-    ADMIN_KEY,
-    UNKNOWN_KEY,
-    WEB_KEY,
-    ask,
-    make_settings,
-    to_asgi,
+from {{ cookiecutter.__package }}.auth.locations import (
+    Location,
+)
+{% if cookiecutter.__whole_app %}
+from {{ cookiecutter.__package }}.auth.protection import (
+    Protection,
 )
 {% endif %}
+
+from .helpers import (
+{% if cookiecutter.__endpoints %}
+    ADMIN_KEY,
+{% endif %}
+    LOCATIONS,
+    UNKNOWN_KEY,
+    WEB_KEY,
+    call_asgi,
+{% if cookiecutter.__whole_app %}
+    make_app,
+{% endif %}
+    make_settings,
+    to_asgi,
+    with_key,
+)
 
 pytestmark = pytest.mark.anyio
 
+KEY = to_asgi(with_key(LOCATIONS[0], WEB_KEY))
+# What responds without a key. Add a route here when you mean it to be public.
+PUBLIC = {
+{% if cookiecutter.__endpoints %}
+    ("GET", "/"),
+{% endif %}
+    ("GET", "/health/live"),
+    ("GET", "/health/ready"),
+{% if cookiecutter.__cookie %}
+    ("GET", "/sign-in"),
+    ("POST", "/sign-in"),
+    ("POST", "/sign-out"),
+{% endif %}
+}
 
-@pytest.mark.parametrize("body", [b"{", b'["text"]', b"x" * 10_000_000])
-async def test_without_a_key_not_a_byte_of_the_body_is_read(app: FastAPI, body: bytes) -> None:
-    length = {"Content-Type": "application/json", "Content-Length": str(len(body))}
-    answer = await ask(app, "/notes", method="POST", headers=length, body=body)
-    assert answer.status == 401
-    assert answer.receives == 0
+
+async def test_exactly_the_public_routes_need_no_key() -> None:
+    app = create_app(make_settings())
+    found = set()
+    for route in iter_route_contexts(app.routes):
+        path = route.path or "/"
+        websocket = isinstance(route.original_route, WebSocketRoute)
+        for method in sorted(route.methods or {"GET"}):
+            response = await call_asgi(app, path, method=method, websocket=websocket)
+            if response.headers.get("www-authenticate") is None:
+                found.add((method, path))
+    assert found - PUBLIC == set(), "Protect these routes, or add them to PUBLIC in this file"
 
 
-async def test_with_a_wrong_key_not_a_byte_of_the_body_is_read(
-    app: FastAPI, with_key: WithKey
+@pytest.mark.parametrize("body", [b"{", b'["text"]', b"x" * 10_000_000], ids=len)
+async def test_body_without_a_key_is_not_read(app: FastAPI, body: bytes) -> None:
+    headers = {"Content-Type": "application/json", "Content-Length": str(len(body))}
+    response = await call_asgi(app, "/_tests/notes", method="POST", headers=headers, body=body)
+    assert (response.status, response.receives) == (401, 0)
+
+
+async def test_body_with_an_unknown_key_is_not_read(app: FastAPI, location: Location) -> None:
+    request = to_asgi(with_key(location, UNKNOWN_KEY))
+    response = await call_asgi(app, "/_tests/notes", method="POST", body=b"{", **request)
+    assert (response.status, response.receives) == (401, 0)
+
+
+async def test_form_without_a_boundary_is_401(app: FastAPI) -> None:
+    mounted = FastAPI()
+    mounted.include_router(app_routes())
+    app.mount("/_mounted", mounted)
+    app.router.routes.insert(0, app.router.routes.pop())
+    headers = {"Content-Type": "multipart/form-data"}
+    for path in ("/_tests/notes", "/_mounted/echo"):
+        response = await call_asgi(app, path, method="POST", headers=headers, body=b"x")
+        assert (response.status, response.receives) == (401, 0)
+
+
+def app_routes() -> APIRouter:
+    """Return a router with an endpoint that needs a key."""
+{% if cookiecutter.__whole_app %}
+    router = APIRouter()
+{% else %}
+    router = APIRouter(dependencies=[Security(get_api_key)])
+{% endif %}
+
+    @router.post("/echo")
+    async def echo(text: dict[str, str]) -> dict[str, str]:
+        return text
+
+    return router
+
+
+class ReadBodyMiddleware:
+    """Middleware of an owner that reads the body before it calls the application."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Read one message."""
+        if scope["type"] == "http":
+            await receive()
+        await self.app(scope, receive, send)
+
+
+async def test_other_middleware_reads_no_body_without_a_key(app: FastAPI) -> None:
+    app.add_middleware(ReadBodyMiddleware)
+    body = b"x" * 1000
+    response = await call_asgi(app, "/_tests/notes", method="POST", body=body, endless=True)
+    assert (response.status, response.receives) == (401, 0)
+
+
+async def test_websocket_is_refused_before_it_is_accepted(app: FastAPI, location: Location) -> None:
+    refused = await call_asgi(app, "/_tests/feed", websocket=True)
+    assert (refused.status, refused.receives) == (401, 0)
+    request = to_asgi(with_key(location, WEB_KEY))
+    assert (await call_asgi(app, "/_tests/feed", websocket=True, **request)).status == 101
+
+
+@pytest.mark.parametrize("extensions", [{}, None])
+async def test_websocket_is_closed_where_the_server_sends_no_response(
+    app: FastAPI, extensions: dict[str, object] | None
 ) -> None:
-    wrong = to_asgi(with_key(UNKNOWN_KEY))
-    answer = await ask(app, "/notes", method="POST", body=b"{", **wrong)
-    assert answer.status == 401
-    assert answer.receives == 0
+    response = await call_asgi(app, "/_tests/feed", websocket=True, extensions=extensions)
+    assert response.messages == [{"type": "websocket.close", "code": 1008}]
+{% if cookiecutter.__whole_app %}
 
-
-async def test_the_server_may_start_and_stop_the_app(app: FastAPI) -> None:
-    sent: list[str] = []
-
-    async def receive() -> Message:
-        return {"type": "lifespan.shutdown" if sent else "lifespan.startup"}
-
-    async def send(message: Message) -> None:
-        sent.append(message["type"])
-
-    await app({"type": "lifespan"}, receive, send)
-    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
-
-{% if cookiecutter.protection == "whole_app" %}
 
 @pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
-async def test_the_health_checks_are_public(app: FastAPI, path: str) -> None:
-    assert (await ask(app, path)).status == 200
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_health_checks_are_public(app: FastAPI, method: str, path: str) -> None:
+    assert (await call_asgi(app, path, method=method)).status == 200
 
 
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/"),
         ("GET", ""),
         ("GET", "/docs"),
         ("GET", "/openapi.json"),
         ("GET", "/nowhere"),
-        ("GET", "/whoami/"),
-        ("HEAD", "/whoami"),
-        ("OPTIONS", "/whoami"),
-        ("DELETE", "/whoami"),
+        ("GET", "/_tests/whoami/"),
+        ("HEAD", "/_tests/whoami"),
+        ("OPTIONS", "/_tests/whoami"),
+        ("DELETE", "/_tests/whoami"),
         ("POST", "/health/live"),
+        ("OPTIONS", "/health/live"),
         ("GET", "/health"),
         ("GET", "/health/live/"),
+        ("GET", "/health/live\n"),
         ("GET", "//health/live"),
         ("GET", "/HEALTH/LIVE"),
-        ("GET", "/health/live/../../whoami"),
+        ("GET", "/health/live/../../_tests/whoami"),
         ("GET", "/health/live%00"),
         ("GET", "http://service.test/health/live"),
     ],
 )
-async def test_all_the_rest_is_closed(method: str, path: str) -> None:
+async def test_everything_else_needs_a_key(method: str, path: str) -> None:
     app = make_app(docs_enabled=True)
-    answer = await ask(app, path, method=method)
-    assert answer.status == 401
-    assert answer.receives == 0
+    response = await call_asgi(app, path, method=method)
+    assert (response.status, response.receives) == (401, 0)
 
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("/api/health/live", 200), ("/api/whoami", 401), ("/api/api/health/live", 401)],
+    [("/api/health/live", 200), ("/api/_tests/whoami", 401), ("/api/api/health/live", 401)],
 )
-async def test_behind_a_proxy_the_same_paths_are_public(
-    app: FastAPI, path: str, status: int
-) -> None:
-    assert (await ask(app, path, root_path="/api")).status == status
+async def test_public_paths_behind_a_proxy(app: FastAPI, path: str, status: int) -> None:
+    assert (await call_asgi(app, path, root_path="/api")).status == status
 
 
-async def test_mounted_apps_and_static_files_are_closed(
-    app: FastAPI, with_key: WithKey, tmp_path: Path
-) -> None:
+async def test_mounted_applications_and_files_need_a_key(app: FastAPI, tmp_path: Path) -> None:
     (tmp_path / "page.txt").write_text("hello")
-    app.mount("/static", StaticFiles(directory=tmp_path))
-    app.mount("/mounted", PlainTextResponse("hello"))
-    for path in ("/static/page.txt", "/static/nowhere", "/mounted", "/mounted/page"):
-        assert (await ask(app, path)).status == 401
-    opened = await ask(app, "/static/page.txt", **to_asgi(with_key(WEB_KEY)))
-    assert opened.status == 200
+    app.mount("/_static", StaticFiles(directory=tmp_path))
+    app.mount("/_mounted", PlainTextResponse("hello"))
+    app.router.routes[:0] = [app.router.routes.pop(), app.router.routes.pop()]
+    for path in ("/_static/page.txt", "/_static/nowhere", "/_mounted", "/_mounted/page"):
+        assert (await call_asgi(app, path)).status == 401
+    for method in ("GET", "HEAD"):
+        response = await call_asgi(app, "/_static/page.txt", method=method, **KEY)
+        assert response.status == 200
 
 
-async def test_a_public_operation_may_still_ask_for_a_key(
-    app: FastAPI, with_key: WithKey, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    public = auth.PUBLIC_OPERATIONS | {("GET", "/whoami")}
-    monkeypatch.setattr(auth, "PUBLIC_OPERATIONS", public)
-    assert (await ask(app, "/whoami")).status == 401
-    assert (await ask(app, "/whoami", **to_asgi(with_key(WEB_KEY)))).status == 200
+async def test_websockets_of_unknown_paths_are_refused(app: FastAPI) -> None:
+    for path in ("/health/live", "/nowhere"):
+        response = await call_asgi(app, path, websocket=True)
+        assert (response.status, response.receives) == (401, 0)
 
 
-async def test_websockets_are_closed_even_at_a_public_path(app: FastAPI, with_key: WithKey) -> None:
-    @app.websocket("/feed")
-    @app.websocket("/health/live")
-    async def feed(websocket: WebSocket) -> None:
+def make_public_app(*public: APIRouter | str) -> FastAPI:
+    """Return an application with routes of which some are declared public."""
+    app = make_app()
+    webhooks = public_router()
+    app.include_router(webhooks, prefix="/_public")
+
+    @app.websocket("/_items/{item}")
+    @app.post("/_items/{item}")
+    @app.head("/_items/{item}")
+    @app.get("/_items/{item}")
+    @app.get("/_items/secret")
+    async def item(websocket: WebSocket = None) -> None:  # type: ignore[assignment]
+        if websocket:
+            await websocket.accept()
+
+    routes = app.router.routes
+    routes[:] = routes[-6:] + routes[:-6]
+    protection = Protection(app, (webhooks, *public))
+    app.protection = protection  # type: ignore[attr-defined]
+    return app
+
+
+def public_router() -> APIRouter:
+    """Return a router to declare public."""
+    router = APIRouter()
+
+    @router.post("/{name}")
+    async def receive_webhook(name: str) -> str:
+        return name
+
+    @router.websocket("/feed")
+    async def public_feed(websocket: WebSocket) -> None:
         await websocket.accept()
 
-    for path in ("/feed", "/health/live", "/nowhere"):
-        refused = await ask(app, path, websocket=True)
-        assert refused.status == 401
-        assert refused.receives == 0
-    assert (await ask(app, "/feed", websocket=True, **to_asgi(with_key(WEB_KEY)))).status == 101
+    return router
 
 
-@pytest.mark.parametrize("extensions", [{}, None])
-async def test_a_server_that_cannot_refuse_a_websocket_politely_is_told_to_close_it(
-    app: FastAPI, extensions: dict[str, object] | None
-) -> None:
-    answer = await ask(app, "/feed", websocket=True, extensions=extensions)
-    assert answer.messages == [{"type": "websocket.close", "code": 1008}]
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [
+        ("GET", "/_items/1", 200),
+        ("POST", "/_items/1", 401),
+        ("HEAD", "/_items/1", 401),  # an operation of its own, which is not declared
+        ("GET", "/_items/1/2", 401),
+        ("GET", "/_items/", 401),
+        ("GET", "/_items/1/", 401),
+        ("POST", "/_public/payments", 200),
+        ("GET", "/_public/payments", 401),
+        ("POST", "/_public/payments/1", 401),
+    ],
+)
+async def test_public_operation_matches_one_segment(method: str, path: str, status: int) -> None:
+    app = make_public_app("GET /_items/{item}")
+    assert (await call_asgi(app, path, method=method)).status == status
+
+
+async def test_public_path_does_not_open_other_routes() -> None:
+    app = make_public_app("GET /_items/{item}")
+    for path, method in (("/_items/secret", "GET"), ("/_items/1", "POST")):
+        found = await call_asgi(app, path, method=method)
+        assert found.status == 401
+    assert (await call_asgi(app, "/_items/1", websocket=True)).status == 401
+    assert (await call_asgi(app, "/_public/feed", websocket=True)).status == 101
+
+
+async def test_operation_is_public_in_the_document_too() -> None:
+    app = make_public_app("GET /_items/{item}")
+    paths = app.openapi()["paths"]
+    assert paths["/_items/{item}"]["get"]["security"] == []
+    assert paths["/_items/{item}"]["post"].get("security") != []
+    assert paths["/_public/{name}"]["post"]["security"] == []
+
+
+@pytest.mark.parametrize(
+    "declared",
+    ["GET /_items", "DELETE /_items/{item}", "GET /_items/{other}", "/_items/{item}", "get /"],
+)
+def test_declaration_without_a_route_refuses_to_start(declared: str) -> None:
+    app = make_public_app(declared)
+    with pytest.raises(ValueError, match="matches no route"):
+        app.protection.check_declarations()  # type: ignore[attr-defined]
+
+
+def test_router_that_is_not_included_refuses_to_start() -> None:
+    app = make_public_app(APIRouter(prefix="/forgotten"))
+    with pytest.raises(ValueError, match="/forgotten"):
+        app.protection.check_declarations()  # type: ignore[attr-defined]
+
+
+def test_path_of_many_segments_refuses_to_start() -> None:
+    app = make_public_app("GET /_files/{name:path}")
+    app.add_api_route("/_files/{name:path}", lambda: None)
+    with pytest.raises(ValueError, match="any number of segments"):
+        app.protection.check_declarations()  # type: ignore[attr-defined]
+
+
+async def test_server_is_told_that_the_service_does_not_start() -> None:
+    app = make_public_app("GET /nowhere")
+    sent: list[str] = []
+
+    async def receive() -> dict[str, str]:
+        return {"type": "lifespan.startup"}
+
+    async def send(message: dict[str, str]) -> None:
+        sent.append(message["type"])
+
+    with pytest.raises(ValueError, match="matches no route"):
+        await app({"type": "lifespan", "state": {}}, receive, send)  # type: ignore[arg-type]
+    assert sent == ["lifespan.startup.failed"]
+    with pytest.raises(ValueError, match="matches no route"):
+        await call_asgi(app, "/nowhere")
 {% else %}
 
-async def test_what_asks_for_no_key_is_public(client: httpx.AsyncClient) -> None:
-    for path in ("/", "/health/live", "/health/ready"):
-        assert (await client.get(path)).status_code == 200
-    assert (await client.get("/nowhere")).status_code == 404
+
+async def test_endpoints_without_protection_are_public(app: FastAPI) -> None:
+    for path in ("/health/live", "/health/ready"):
+        for method in ("GET", "HEAD"):
+            assert (await call_asgi(app, path, method=method)).status == 200
 
 
-async def test_any_router_that_asks_for_a_key_is_refused_before_its_body_is_read(
-    app: FastAPI, with_key: WithKey
-) -> None:
+async def test_every_way_to_ask_for_a_key_is_seen(app: FastAPI) -> None:
     key = Security(get_api_key)
     by_endpoint, by_router, by_inclusion = APIRouter(), APIRouter(dependencies=[key]), APIRouter()
 
-    @by_endpoint.post("/by-endpoint", dependencies=[key])
-    @by_router.post("/by-router")
-    @by_inclusion.post("/by-inclusion")
+    @by_endpoint.post("/_by/endpoint", dependencies=[key])
+    @by_router.post("/_by/router")
+    @by_inclusion.post("/_by/inclusion")
     async def echo(text: dict[str, str]) -> dict[str, str]:
         return text
 
     app.include_router(by_endpoint)
     app.include_router(by_router)
     app.include_router(by_inclusion, dependencies=[key])
-    for path in ("/by-endpoint", "/by-router", "/by-inclusion"):
-        answer = await ask(app, path, method="POST", body=b"{")
-        assert (answer.status, answer.receives) == (401, 0)
-        opened = await ask(app, path, method="POST", body=b"{", **to_asgi(with_key(WEB_KEY)))
-        assert (opened.status, opened.receives) == (422, 1)
+    app.router.routes[:0] = [app.router.routes.pop() for _ in range(3)]
+    for path in ("/_by/endpoint", "/_by/router", "/_by/inclusion"):
+        response = await call_asgi(app, path, method="POST", body=b"{")
+        assert (response.status, response.receives) == (401, 0)
+        passed = await call_asgi(app, path, method="POST", body=b"{", **KEY)
+        assert (passed.status, passed.receives) == (422, 1)
 
 
-async def test_an_error_before_the_key_is_looked_at_is_told_to_nobody_without_one(
-    app: FastAPI, with_key: WithKey
-) -> None:
+async def test_other_errors_do_not_hide_the_refusal(app: FastAPI) -> None:
     async def teapot() -> None:
         raise HTTPException(418)
 
-    @app.post("/tea", dependencies=[Depends(teapot), Security(get_api_key)])
+    @app.post("/_tea", dependencies=[Depends(teapot), Security(get_api_key)])
     async def tea() -> None:
         pass
 
-    assert (await ask(app, "/tea", method="POST")).status == 401
-    assert (await ask(app, "/tea", method="POST", **to_asgi(with_key(WEB_KEY)))).status == 418
+    app.router.routes.insert(0, app.router.routes.pop())
+    assert (await call_asgi(app, "/_tea", method="POST")).status == 401
+    assert (await call_asgi(app, "/_tea", method="POST", **KEY)).status == 418
 
 
-async def test_a_key_is_looked_at_once(
-    app: FastAPI, with_key: WithKey, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    looked_up: list[str] = []
-
-    def digest(key: str) -> str:
-        looked_up.append(key)
-        return hashlib.sha256(key.encode()).hexdigest()
-
-    monkeypatch.setattr(keys, "digest", digest)
-    answer = await ask(app, "/notes", method="POST", body=b"{", **to_asgi(with_key(ADMIN_KEY)))
-    assert answer.status == 422
-    assert looked_up == [ADMIN_KEY]
-
-
-async def test_an_app_without_routers_checks_as_early(with_key: WithKey) -> None:
-    settings = make_settings()
-    {% if cookiecutter.__cookie %}
-    authenticate = Authenticator(locations(settings), settings)
-    {% else %}
-    authenticate = Authenticator(locations(), settings)
-    {% endif %}
-    app = FastAPI(middleware=[Middleware(EarlyCheck, authenticate=authenticate)])
-
-    @app.post("/echo", dependencies=[Security(get_api_key)])
-    async def echo(text: dict[str, str]) -> dict[str, str]:
-        return text
-
-    answer = await ask(app, "/echo", method="POST", body=b"{")
-    assert (answer.status, answer.receives) == (401, 0)
-
-
-async def test_a_mounted_app_still_gets_its_body(app: FastAPI) -> None:
-    async def echo(request: Request) -> PlainTextResponse:
-        return PlainTextResponse(await request.body())
-
-    app.mount("/mounted", Starlette(routes=[Route("/echo", echo, methods=["POST"])]))
-    answer = await ask(app, "/mounted/echo", method="POST", body=b"hello")
-    assert answer.messages[1]["body"] == b"hello"
-
-
-async def test_a_dependency_that_asks_for_a_key_counts_too(app: FastAPI) -> None:
+async def test_dependency_of_a_dependency_counts(app: FastAPI) -> None:
     async def greeting(consumer: CurrentConsumer) -> str:
         return f"Hello {consumer.name}"
 
-    @app.post("/greet")
+    @app.post("/_greet")
     async def greet(text: dict[str, str], greeting: Annotated[str, Depends(greeting)]) -> str:
         return greeting
 
-    answer = await ask(app, "/greet", method="POST", body=b"{")
-    assert (answer.status, answer.receives) == (401, 0)
+    app.router.routes.insert(0, app.router.routes.pop())
+    response = await call_asgi(app, "/_greet", method="POST", body=b"{")
+    assert (response.status, response.receives) == (401, 0)
 
 
-async def test_a_public_endpoint_still_gets_its_body(app: FastAPI) -> None:
-    @app.post("/public")
-    async def public(text: dict[str, str]) -> str:
-        return text["hello"]
+async def test_mounted_and_public_endpoints_get_their_body(app: FastAPI, tmp_path: Path) -> None:
+    async def echo(request: Request) -> PlainTextResponse:
+        return PlainTextResponse(await request.body())
 
-    json = {"Content-Type": "application/json"}
-    answer = await ask(app, "/public", method="POST", headers=json, body=b'{"hello": "world"}')
-    assert answer.status == 200
-
-
-async def test_the_dependency_can_be_overridden_in_tests(app: FastAPI) -> None:
-    somebody = Consumer("somebody", frozenset({"admin"}), "test")
-    app.dependency_overrides[get_api_key] = lambda: somebody
-    json = {"Content-Type": "application/json"}
-    body = b'{"text": "x"}'
-    answer = await ask(app, "/notes", method="POST", headers=json, body=body)
-    assert answer.status == 204
+    (tmp_path / "page.txt").write_text("hello")
+    app.mount("/_static", StaticFiles(directory=tmp_path))
+    app.mount("/_mounted", Starlette(routes=[Route("/echo", echo, methods=["POST"])]))
+    app.router.routes[:0] = [app.router.routes.pop(), app.router.routes.pop()]
+    response = await call_asgi(app, "/_mounted/echo", method="POST", body=b"hello")
+    assert response.messages[1]["body"] == b"hello"
+    assert (await call_asgi(app, "/_static/page.txt", method="HEAD")).status == 200
 
 
-async def test_a_websocket_that_asks_for_a_key_is_refused_before_it_is_accepted(
-    app: FastAPI, with_key: WithKey
-) -> None:
-    @app.websocket("/feed")
-    async def feed(websocket: WebSocket, consumer: CurrentConsumer) -> None:
+async def test_websocket_without_a_key_may_be_public(app: FastAPI) -> None:
+    @app.websocket("/_public")
+    async def public(websocket: WebSocket) -> None:
         await websocket.accept()
 
-    refused = await ask(app, "/feed", websocket=True)
-    assert (refused.status, refused.receives) == (401, 0)
-    assert (await ask(app, "/feed", websocket=True, **to_asgi(with_key(WEB_KEY)))).status == 101
+    app.router.routes.insert(0, app.router.routes.pop())
+    assert (await call_asgi(app, "/_public", websocket=True)).status == 101
+
+
+async def test_scope_is_checked_after_the_body_is_read(app: FastAPI) -> None:
+    json = {"Content-Type": "application/json"}
+    for key, status in ((WEB_KEY, 403), (ADMIN_KEY, 204)):
+        request = to_asgi(with_key(LOCATIONS[0], key))
+        request["headers"] |= json
+        response = await call_asgi(
+            app, "/_tests/notes", method="POST", body=b'{"text": "x"}', **request
+        )
+        assert response.status == status
 {% endif %}

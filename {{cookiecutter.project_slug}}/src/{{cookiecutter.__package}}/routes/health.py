@@ -1,13 +1,11 @@
-"""Public: whether the process lives, and whether it can take requests."""
+"""Health checks: public, for load balancers and orchestrators."""
 
 from typing import Literal
 
-{% if cookiecutter.__database %}
-from fastapi import APIRouter, Request
-{% else %}
-from fastapi import APIRouter
-{% endif %}
+from fastapi import APIRouter, Depends
 from pydantic import BaseModel
+
+from ..auth import check_key_store
 
 router = APIRouter(prefix="/health", tags=["health"])
 
@@ -25,14 +23,14 @@ async def live() -> Health:
 
 
 {% if cookiecutter.__database %}
-@router.get("/ready", responses={503: {"description": "The database does not answer"}})
-async def ready(request: Request) -> Health:
-    """The service can take requests: the database of keys answers."""
-    await request.scope["authenticate"].store.check()
-    return Health()
+@router.get(
+    "/ready",
+    dependencies=[Depends(check_key_store)],
+    responses={503: {"description": "The key store is unavailable"}},
+)
 {% else %}
-@router.get("/ready")
-async def ready() -> Health:
-    """The service can take requests; check here what it cannot work without."""
-    return Health()
+@router.get("/ready", dependencies=[Depends(check_key_store)])
 {% endif %}
+async def ready() -> Health:
+    """The service can handle requests. Check here what yours cannot work without."""
+    return Health()

@@ -1,0 +1,1 @@
+"""Applications that uvicorn serves: the generated one, with what its owner might add."""

@@ -1,0 +1,73 @@
+"""Which sets of answers the tests generate projects for, read from `cookiecutter.json`."""
+
+import json
+from itertools import combinations, product
+from pathlib import Path
+
+from support.template import TEMPLATE
+
+Answers = dict[str, str]
+# A combination of answers, and how its service is run.
+Variant = tuple[Answers, str]
+
+_CORE = ("key_location", "protection")
+_FULL = (*_CORE, "key_store", "rate_limit")
+
+
+def choices(template: Path) -> dict[str, list[str]]:
+    """Return every question of the template that has a list of answers, with these."""
+    questions = json.loads((template / "cookiecutter.json").read_text(encoding="utf-8"))
+    return {
+        question: answers
+        for question, answers in questions.items()
+        if isinstance(answers, list) and not question.startswith("_")
+    }
+
+
+def core(options: dict[str, list[str]]) -> list[Answers]:
+    """Return the combinations that change the most; other answers are left to the defaults."""
+    return _product({question: options[question] for question in _CORE})
+
+
+def cover(options: dict[str, list[str]]) -> list[Answers]:
+    """Return the combinations to test: all that make other Python code, and every other pair.
+
+    Further questions get their answers within these, so that each of their answers meets each
+    answer to every other question; what has no place there is added.
+    """
+    everything = _product(options)
+    missing = set().union(*map(_pairs, everything))
+    chosen: list[Answers] = []
+
+    def choose(candidates: list[Answers]) -> None:
+        chosen.append(max(candidates, key=lambda answers: len(_pairs(answers) & missing)))
+        missing.difference_update(_pairs(chosen[-1]))
+
+    for base in _product({question: options[question] for question in _FULL}):
+        choose([answers for answers in everything if base.items() <= answers.items()])
+    while missing:
+        choose(everything)
+    return chosen
+
+
+def name(answers: Answers) -> str:
+    """Return the id of a combination in the output of pytest, such as `cookie-endpoints-MIT`."""
+    return "-".join(answers.values())
+
+
+def variant_name(variant: Variant) -> str:
+    """Return the id of a variant in the output of pytest, such as `cookie-endpoints-h11`."""
+    return f"{name(variant[0])}-{variant[1]}"
+
+
+def _product(options: dict[str, list[str]]) -> list[Answers]:
+    return [dict(zip(options, answers, strict=True)) for answers in product(*options.values())]
+
+
+def _pairs(answers: Answers) -> set[tuple[tuple[str, str], tuple[str, str]]]:
+    return set(combinations(answers.items(), 2))
+
+
+CHOICES = choices(TEMPLATE)
+COMBINATIONS = cover(CHOICES)
+CORE = core(CHOICES)

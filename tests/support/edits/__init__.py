@@ -1,0 +1,63 @@
+"""The catalogue of ordinary edits: what owners do to a generated service in its first month.
+
+An edit is a function that changes a project as its owner would, and adds the owner's test of it.
+Its docstring says what must stay true. Edits that get along are grouped under an owner.
+"""
+
+from support.edits import database, endpoints, middleware, mounts, settings, testing
+from support.edits.project import Edit
+
+# Those of one owner get along in one project. Middleware is added from the inside out.
+OWNERS: dict[str, list[Edit]] = {
+    "ada": [
+        middleware.no_op_middleware,
+        middleware.process_time,
+        middleware.body_in_middleware,
+        middleware.copied_scope,
+        middleware.gzip,
+        middleware.https_redirect,
+        middleware.starlette_problems,
+        middleware.prometheus,
+        endpoints.streams,
+        endpoints.upload,
+        settings.extended_document,
+        testing.deleted_examples,
+    ],
+    "ben": [
+        mounts.static_files,
+        mounts.sub_application,
+        mounts.sub_application_that_requires_a_key,
+        mounts.refusing_websocket,
+        mounts.wsgi_application,
+        mounts.graphql,
+        mounts.bigger_application,
+        middleware.trusted_hosts,
+        middleware.fastapi_problems,
+        mounts.single_page_application,
+    ],
+    "cleo": [
+        endpoints.crud_router,
+        endpoints.background_tasks,
+        endpoints.logger_extra,
+        endpoints.other_schemes,
+        endpoints.public_endpoints,
+        endpoints.new_scope,
+        middleware.sessions,
+        middleware.problems_of_401,
+        settings.own_responses,
+        testing.tutorial_test,
+        testing.dependency_overrides,
+    ],
+    "dan": [
+        settings.new_setting,
+        settings.new_default,
+        settings.new_rate_limit,
+        settings.renamed_header,
+        settings.renamed_cookie_or_parameter,
+        settings.second_location,
+        settings.own_description,
+        settings.lifespan,
+        middleware.handler_of_errors,
+        database.new_table,
+    ],
+}

@@ -1,0 +1,175 @@
+"""What watches over the code of a service: its CI jobs, its updates, its commits."""
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from support.combinations import CHOICES
+from support.commands import program, run, run_python
+from support.files import tree
+from support.generation import Bake, generate
+from support.keys import new_key
+from support.suites import SUPPORTED
+
+FILES = {
+    "github": {".github/workflows/ci.yml", ".github/dependabot.yml"},
+    "gitlab": {".gitlab-ci.yml", "renovate.json"},
+    "none": set(),
+}
+# Each way to deploy, and one that needs other services.
+DEPLOYMENTS = [*CHOICES["deployment"], "docker with services"]
+
+
+def bake_for(bake: Bake, ci: str, deployment: str) -> Path:
+    """Return a project for a CI service and a way to deploy."""
+    chosen, _, services = deployment.partition(" with ")
+    return bake(ci=ci, deployment=chosen, rate_limit="yes" if services else "no")
+
+
+@pytest.fixture(params=DEPLOYMENTS)
+def github_project(request: pytest.FixtureRequest, bake: Bake) -> Path:
+    """Return a project on GitHub for each way to deploy."""
+    return bake_for(bake, "github", request.param)
+
+
+@pytest.fixture(params=DEPLOYMENTS)
+def gitlab_project(request: pytest.FixtureRequest, bake: Bake) -> Path:
+    """Return a project on GitLab for each way to deploy."""
+    return bake_for(bake, "gitlab", request.param)
+
+
+def load(file: Path) -> dict[str, Any]:
+    """Return what is in a YAML file."""
+    content: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return content
+
+
+def check_schema(project: Path, file: str, schema: str) -> None:
+    """Fail with what a schema says against a file."""
+    command = ["-m", "check_jsonschema", "--builtin-schema", schema, file]
+    finished = run_python(*command, cwd=project)
+    assert finished.returncode == 0, finished.stdout
+
+
+def has_images_to_update(project: Path) -> bool:
+    """Tell whether a compose file names images that others publish."""
+    compose = project / "compose.yaml"
+    return compose.exists() and any("image" in used for used in load(compose)["services"].values())
+
+
+@pytest.mark.parametrize("ci", CHOICES["ci"])
+def test_only_the_chosen_ci_service_has_files(bake: Bake, ci: str) -> None:
+    project = bake(ci=ci)
+    names = {path.relative_to(project).as_posix() for path in tree(project)}
+    assert names & set().union(*FILES.values()) == FILES[ci]
+    assert (".github" in names) == (ci == "github")
+
+
+@pytest.mark.parametrize("ci", CHOICES["ci"])
+def test_other_ci_services_are_not_mentioned(bake: Bake, ci: str) -> None:
+    others = {"github": ["gitlab", "renovate"], "gitlab": ["dependabot", "github actions"]}
+    for path in tree(bake(ci=ci)):
+        if path.is_file() and path.name != ".env":
+            text = path.read_text(encoding="utf-8").lower()
+            for other in others.get(ci, [*others["github"], *others["gitlab"]]):
+                assert other not in text, path
+
+
+@pytest.mark.parametrize(
+    ("file", "schema"),
+    [
+        (".github/workflows/ci.yml", "vendor.github-workflows"),
+        (".github/workflows/ci.yml", "custom.github-workflows-require-timeout"),
+        (".github/dependabot.yml", "vendor.dependabot"),
+    ],
+)
+def test_github_files_are_valid(github_project: Path, file: str, schema: str) -> None:
+    check_schema(github_project, file, schema)
+
+
+@pytest.mark.parametrize(
+    ("file", "schema"),
+    [(".gitlab-ci.yml", "vendor.gitlab-ci"), ("renovate.json", "vendor.renovate")],
+)
+def test_gitlab_files_are_valid(gitlab_project: Path, file: str, schema: str) -> None:
+    check_schema(gitlab_project, file, schema)
+
+
+def test_zizmor_finds_nothing(github_project: Path) -> None:
+    finished = run(program("zizmor"), "--offline", "--pedantic", ".", cwd=github_project)
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+
+
+def test_github_tests_every_python_and_builds_an_image(github_project: Path) -> None:
+    jobs = load(github_project / ".github/workflows/ci.yml")["jobs"]
+    assert jobs["test"]["strategy"]["matrix"]["python"] == SUPPORTED
+    assert ("image" in jobs) == (github_project / "Dockerfile").exists()
+
+
+def test_gitlab_tests_every_python_and_builds_an_image(gitlab_project: Path) -> None:
+    jobs = load(gitlab_project / ".gitlab-ci.yml")
+    assert jobs["test"]["parallel"]["matrix"] == [{"PYTHON": SUPPORTED}]
+    assert ("build-image" in jobs) == (gitlab_project / "Dockerfile").exists()
+
+
+def test_ci_services_run_the_same_commands(bake: Bake) -> None:
+    github = load(bake(ci="github") / ".github/workflows/ci.yml")["jobs"]
+    gitlab = load(bake(ci="gitlab") / ".gitlab-ci.yml")
+    on_github = [step["run"] for job in github.values() for step in job["steps"] if "run" in step]
+    on_gitlab = [line for job in gitlab.values() if "script" in job for line in job["script"]]
+    scan = "pre-commit run no-api-keys --all-files"
+    assert on_github == ["make check", f"pipx run {scan}", "make test", "docker build ."]
+    assert [line for line in on_gitlab if not line.startswith("pip install")] == [
+        *("make check", scan, "make test", "docker build .")
+    ]
+
+
+def test_github_updates_everything_pinned_in_groups(github_project: Path) -> None:
+    updates = load(github_project / ".github/dependabot.yml")["updates"]
+    kept = {update["package-ecosystem"] for update in updates}
+    docker = {"docker"} if (github_project / "Dockerfile").exists() else set()
+    if has_images_to_update(github_project):
+        docker.add("docker-compose")
+    assert kept == {"github-actions", "uv", "pre-commit"} | docker
+    for update in updates:
+        [group] = update["groups"].values()
+        assert group == {"patterns": ["*"]}
+
+
+def test_gitlab_updates_everything_pinned_in_groups(gitlab_project: Path) -> None:
+    config = json.loads((gitlab_project / "renovate.json").read_text(encoding="utf-8"))
+    assert config["pre-commit"] == {"enabled": True}  # Renovate leaves it out otherwise
+    managers = {name for rule in config["packageRules"] for name in rule["matchManagers"]}
+    docker = (gitlab_project / "Dockerfile").exists()
+    images = {"dockerfile", "docker-compose"} if docker else set()
+    assert managers == {"pep621", "pre-commit", "gitlabci"} | images
+
+
+def test_ruff_is_the_same_in_commits_and_checks(bake: Bake) -> None:
+    project = bake()
+    [*_, ruff] = load(project / ".pre-commit-config.yaml")["repos"]
+    shown = run(program("ruff"), "--version", cwd=project).stdout
+    assert ruff["rev"] == "v" + shown.split()[1]
+
+
+def test_committed_key_is_found(tmp_path: Path) -> None:
+    project = generate(tmp_path / "repository", project_slug="parcel-tracking")
+    assert run(program("pre-commit"), "validate-config", cwd=project).returncode == 0
+    [local, _] = load(project / ".pre-commit-config.yaml")["repos"]  # the other one is elsewhere
+    config = tmp_path / "config.yaml"
+    config.write_text(json.dumps({"repos": [local]}))
+
+    def scan(text: str) -> subprocess.CompletedProcess[str]:
+        (project / "notes.txt").write_text(text)
+        run("git", "add", "--all", cwd=project)
+        options = ("--config", config, "--all-files")
+        return run(program("pre-commit"), "run", *options, "no-api-keys", cwd=project)
+
+    key, digest = new_key(project, "parcel_tracking")
+    passed = scan(f"The digest {digest} may be told, and parcel_tracking_1.\n")
+    assert (passed.returncode, "Passed" in passed.stdout) == (0, True)
+    found = scan(f"\ncurl --header 'X-API-Key: {key}' localhost\n")
+    assert (found.returncode, "notes.txt:2:" in found.stdout) == (1, True)

@@ -1,0 +1,263 @@
+"""In the hands of its owner: after ordinary edits a project is as good as it was generated."""
+
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib.util import find_spec
+from itertools import chain, count
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
+from support.combinations import CHOICES, CORE, Answers, name
+from support.edits import OWNERS, settings
+from support.edits.project import Edit, Project
+from support.generation import Bake
+from support.keys import new_key
+from support.server_process import free_port, run_server
+from support.template import TEMPLATE
+
+SUITE = ["-m", "pytest", "-p", "no:cacheprovider", "--disable-plugin-autoload", "-p", "anyio", "-q"]
+CONTRACT = TEMPLATE / "tests/support/edits/contract.py"
+# Both protections, both stores and several locations for each owner.
+QUESTIONS = ("key_location", "protection", "key_store", "rate_limit")
+PROJECTS = {
+    "ada": [
+        "header whole_app settings no",
+        "cookie endpoints database yes",
+        "query whole_app database no",
+        "fallback endpoints settings no",
+    ],
+    "ben": [
+        "header endpoints settings no",
+        "bearer whole_app database no",
+        "query endpoints database yes",
+        "cookie whole_app settings yes",
+    ],
+    "cleo": [
+        "bearer endpoints settings yes",
+        "cookie whole_app database no",
+        "fallback whole_app settings no",
+        "header endpoints database no",
+    ],
+    "dan": [
+        "header whole_app database yes",
+        "query endpoints settings yes",
+        "fallback endpoints database no",
+        "cookie whole_app database no",
+        "header endpoints settings no",
+    ],
+}
+EDITED = [
+    (owner, dict(zip(QUESTIONS, answers.split(), strict=True)))
+    for owner, projects in PROJECTS.items()
+    for answers in projects
+]
+Check = Callable[[Project], str]
+MakeProject = Callable[[Answers, list[Edit]], Project]
+
+
+@pytest.fixture
+def make_project(bake: Bake, tmp_path: Path) -> MakeProject:
+    """Return what makes a project of somebody who has just cloned it, and edits it."""
+    numbers = count()
+
+    def make(answers: Answers, edits: list[Edit]) -> Project:
+        folder = tmp_path / str(next(numbers)) / "my-service"
+        shutil.copytree(bake(**answers), folder, ignore=shutil.ignore_patterns(".git", ".env"))
+        project = Project(folder, answers)
+        for edit in edits:
+            edit.change(project)
+        project.format()
+        return project
+
+    return make
+
+
+def run_check(project: Project) -> str:
+    """Do what `make check` does, and return the output of what fails."""
+    for command in (["ruff", "check"], ["ruff", "format", "--check"], ["mypy"]):
+        status, output = project.run("-m", *command)
+        if status:
+            return output
+    return ""
+
+
+def run_contract(project: Project) -> str:
+    """Check the rows of the contract, and return what does not hold."""
+    status, output = project.run(CONTRACT, ENV_FILE=os.devnull)
+    return output if status else ""
+
+
+def run_suite(project: Project, only: Sequence[str] = ()) -> str:
+    """Run the project's own tests, or those of some files, and return the output if any fails."""
+    files = [file for file in only if (project.folder / file).exists()]
+    if only and not files:
+        return ""
+    status, output = project.run(*SUITE, "--basetemp", project.folder.parent / "tmp", *files)
+    return output if status else ""
+
+
+def failed_files(output: str) -> list[str]:
+    """Return the files whose tests failed."""
+    return sorted(set(re.findall(r"^(?:FAILED|ERROR) (\S+?\.py)", output, re.MULTILINE)))
+
+
+def chosen(owner: str, answers: Answers) -> list[Edit]:
+    """Return the edits of an owner that there are for these answers and can be run here."""
+    return [edit for edit in OWNERS[owner] if edit.fits(answers) and edit.can_run]
+
+
+@pytest.mark.parametrize(
+    ("owner", "answers"), EDITED, ids=[f"{owner}-{name(answers)}" for owner, answers in EDITED]
+)
+def test_edited_project_is_as_good(owner: str, answers: Answers, make_project: MakeProject) -> None:
+    edits = chosen(owner, answers)
+    project = make_project(answers, edits)
+    problems = []
+    for check in (run_check, run_contract, run_suite):
+        if output := check(project):
+            again = partial(run_suite, only=failed_files(output)) if check is run_suite else check
+            alone = [edit.name for edit in edits if again(make_project(answers, [edit]))]
+            by = ", ".join(alone) or "the edits together"
+            problems.append(f"{check.__name__}, broken by {by}: {output}")
+    assert not problems, "\n".join(problems)
+
+
+def test_every_edit_meets_both_protections_both_stores_and_several_locations() -> None:
+    for edit in chain(*OWNERS.values()):
+        met = [answers for owner, answers in EDITED if edit in OWNERS[owner] and edit.fits(answers)]
+        for question, number in {"protection": 2, "key_store": 2, "key_location": 2}.items():
+            wanted = min(number, len(edit.only.get(question, CHOICES[question])))
+            found = {answers[question] for answers in met}
+            assert len(found) >= wanted, f"{edit.name} meets {question} {found} only"
+
+
+@pytest.mark.parametrize("needed", sorted({edit.needs for edit in chain(*OWNERS.values())} - {""}))
+def test_what_edits_need_is_installed(needed: str) -> None:
+    if find_spec(needed) is None:
+        pytest.skip(f"edits with {needed} are left out: it is not in requirements.txt")
+
+
+# A plugin that warns before a test is collected, as pytest-asyncio does, and another order.
+PLUGIN = """
+import random
+import warnings
+
+import pytest
+
+
+def pytest_configure():
+    warnings.warn(pytest.PytestDeprecationWarning("an option is unset"), stacklevel=2)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    random.Random(7).shuffle(items)
+"""
+RUNS = {
+    "several-processes": ("header whole_app database no", ["-p", "xdist", "-n", "2"], ""),
+    "warning-plugin-and-other-order": (
+        "cookie endpoints settings yes",
+        ["-p", "owners_plugin"],
+        "",
+    ),
+    "pytest-asyncio": ("query whole_app settings no", ["-p", "pytest_asyncio"], "pytest_asyncio"),
+    "pytest-randomly": ("bearer endpoints database no", ["-p", "randomly"], "pytest_randomly"),
+    "pytest-cov": (
+        "fallback whole_app settings no",
+        ["-p", "pytest_cov", "--cov=my_service"],
+        "pytest_cov",
+    ),
+}
+
+
+@pytest.mark.parametrize("run", RUNS)
+def test_suite_passes_under_plugins(run: str, make_project: MakeProject) -> None:
+    answers, options, needed = RUNS[run]
+    if needed and find_spec(needed) is None:
+        pytest.skip(f"{needed} is not in requirements.txt")
+    project = make_project(dict(zip(QUESTIONS, answers.split(), strict=True)), [])
+    project.write("src/owners_plugin.py", PLUGIN)
+    status, output = project.run(*SUITE, *options)
+    assert status == 0, output
+
+
+# How people and platforms have variables, most of them for other programs.
+VARIABLES = {
+    "API_KEYS": "[",
+    "COOKIE_SECURE": "false",
+    "CORS_ORIGINS": '["https://app.example.com"]',
+    "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
+    "DOCS_ENABLED": "true",
+    "FASTAPI_ENV": "development",
+    "LOG_LEVEL": "DEBUG",
+    "MAX_BODY_SIZE": "1",
+    "PORT": "tcp://10.0.0.1:8000",
+    "RATE_LIMIT": "1/minute",
+    "ROOT_PATH": "/",
+    "max_body_size": "2",
+}
+LIST_SETTINGS = "from my_service.settings import Settings; print(*Settings.model_fields)"
+
+
+@pytest.mark.parametrize(
+    "answers", ["header whole_app settings no", "fallback endpoints database yes"]
+)
+@pytest.mark.parametrize("nonsense", [False, True], ids=["plausible", "nonsense"])
+def test_suite_sees_nothing_of_the_machine(
+    answers: str, nonsense: bool, make_project: MakeProject
+) -> None:
+    project = make_project(dict(zip(QUESTIONS, answers.split(), strict=True)), [])
+    variables = VARIABLES
+    if nonsense:
+        _, names = project.run("-c", LIST_SETTINGS)
+        variables = dict.fromkeys(names.upper().split(), "nonsense")
+    project.write(".env", "API_KEYS=[\nMAX_BODY_SIZE=one\nLOG_LEVEL=loud\n")
+    project.write("config.toml", "port = = 1\n" if nonsense else "max_body_size = 1\n")
+    project.write("secrets/rate_limit", "1/minute")
+    status, output = project.run(*SUITE, SECRETS_DIR="secrets", **variables)
+    assert status == 0, output
+    assert not (project.folder / "keys.db").exists()
+
+
+def test_suite_names_where_a_new_setting_is_missing(make_project: MakeProject) -> None:
+    project = make_project(CORE[0], [Edit(settings.declare_setting)])
+    status, output = project.run(*SUITE, "tests/test_settings.py")
+    assert status == 1
+    for expected in ("PRICE_PER_PARCEL", ".env.example", "README.md"):
+        assert expected in output
+
+
+@pytest.mark.parametrize(("command", "docs"), [("dev", 200), ("run", 404)])
+def test_fastapi_starts_the_service(command: str, docs: int, make_project: MakeProject) -> None:
+    project = make_project({"protection": "endpoints", "key_location": "header"}, [])
+    key, digest = new_key(project.folder)
+    port = free_port()
+    env = {name: value for name, value in os.environ.items() if name != "FASTAPI_ENV"}
+    env["PYTHONPATH"] = str(project.folder / "src")
+    env["API_KEYS"] = json.dumps([{"consumer": "web", "sha256": digest}])
+    program = [sys.executable, "-m", "fastapi", command, "--port", str(port)]
+    with run_server(*program, port=port, cwd=project.folder, env=env):
+        for path, headers, status in (
+            ("/docs", {}, docs),
+            ("/users/me", {}, 401),
+            ("/users/me", {"X-API-Key": key}, 200),
+        ):
+            request = Request(f"http://127.0.0.1:{port}{path}", headers=headers)
+            assert get_status(request) == status
+
+
+def get_status(request: Request) -> int:
+    """Return the status of the response to a request."""
+    try:
+        with urlopen(request, timeout=20) as response:
+            return int(response.status)
+    except HTTPError as error:
+        with error:
+            return error.code

@@ -1,0 +1,213 @@
+"""Where clients send their key: one class for each location, and `make_locations` for their order."""
+
+{% if cookiecutter.__query %}
+from urllib.parse import unquote_plus
+
+{% endif %}
+{% if cookiecutter.__bearer %}
+from fastapi.security import HTTPBearer
+{% endif %}
+{% if cookiecutter.key_location == "header" %}
+from fastapi.security import APIKeyHeader
+{% elif cookiecutter.key_location == "cookie" %}
+from fastapi.security import APIKeyCookie
+{% elif cookiecutter.key_location == "query" %}
+from fastapi.security import APIKeyQuery
+{% elif cookiecutter.key_location == "fallback" %}
+from fastapi.security import APIKeyCookie, APIKeyHeader, APIKeyQuery
+{% endif %}
+from fastapi.security.base import SecurityBase
+from starlette.types import Scope
+
+{% if cookiecutter.__query %}
+from .context import RequestContext, get_context
+{% else %}
+from .context import RequestContext
+{% endif %}
+{% if cookiecutter.__cookie %}
+from .csrf import is_cross_origin
+from .refusals import Reason, Refusal
+{% endif %}
+from .settings import AuthSettings
+
+{% if cookiecutter.__cookie %}
+COOKIE = "{{ cookiecutter.__cookie_name }}"
+{% endif %}
+{% if cookiecutter.__header %}
+HEADER = "{{ cookiecutter.key_name }}"
+{% endif %}
+{% if cookiecutter.__query %}
+QUERY = "{{ cookiecutter.__query_name }}"
+{% endif %}
+{% if cookiecutter.key_docs_url %}
+DESCRIPTION = "[Generate a token](<{{ cookiecutter.key_docs_url }}>)"
+{% else %}
+DESCRIPTION = "An API key of this service"
+{% endif %}
+
+
+def make_locations(settings: AuthSettings) -> tuple["Location", ...]:
+    """Return the locations of a key in the order in which they are searched."""
+    {% if cookiecutter.key_location == "header" %}
+    return (HeaderLocation(HEADER),)
+    {% elif cookiecutter.key_location == "bearer" %}
+    return (BearerLocation(),)
+    {% elif cookiecutter.key_location == "cookie" %}
+    return (CookieLocation(settings),)
+    {% elif cookiecutter.key_location == "query" %}
+    return (QueryLocation(QUERY),)
+    {% else %}
+    return (CookieLocation(settings), HeaderLocation(HEADER), QueryLocation(QUERY))
+    {% endif %}
+
+
+class Location:
+    """A place in a request where clients send their key.
+
+    Attributes:
+        name: how the location is called in logs.
+        scheme: how it is called in the OpenAPI document.
+        header: the request header that pages of other origins must be allowed to send (CORS).
+    """
+
+    name: str
+    scheme: SecurityBase
+    header: str | None = None
+
+    def read(self, scope: Scope) -> list[str]:
+        """Return every key that was sent here; more than one is an error."""
+        raise NotImplementedError
+
+    def take_from_url(self, scope: Scope, context: RequestContext) -> None:
+        """Move keys from the URL to the context, so that nothing can log, trace or redirect them."""
+
+    def check(self, scope: Scope) -> None:
+        """Refuse a valid key that is not safe to accept here.
+
+        Raises:
+            Refusal: 403.
+        """
+{% if cookiecutter.__header %}
+
+
+class HeaderLocation(Location):
+    """A request header of its own."""
+
+    name = "header"
+
+    def __init__(self, header: str) -> None:
+        self.header = header
+        self.scheme = APIKeyHeader(
+            name=header, scheme_name="ServiceKeyHeader", description=DESCRIPTION
+        )
+        self._raw_name = header.lower().encode()
+
+    def read(self, scope: Scope) -> list[str]:
+        """Return the value of each header with this name: `request.headers` has only the first."""
+        return [
+            value.decode("latin-1") for name, value in scope["headers"] if name == self._raw_name
+        ]
+{% endif %}
+{% if cookiecutter.__bearer %}
+
+
+class BearerLocation(Location):
+    """The header `Authorization: Bearer KEY` (RFC 6750, section 2.1)."""
+
+    name = "bearer"
+    header = "Authorization"
+
+    def __init__(self) -> None:
+        self.scheme = HTTPBearer(scheme_name="ServiceKeyBearer", description=DESCRIPTION)
+
+    def read(self, scope: Scope) -> list[str]:
+        """Return the token of each `Authorization` header, or all of it when it is not one token."""
+        return [
+            _token(value.decode("latin-1"))
+            for name, value in scope["headers"]
+            if name == b"authorization"
+        ]
+
+
+def _token(credentials: str) -> str:
+    scheme, _, token = credentials.partition(" ")
+    return token if scheme.lower() == "bearer" and token else credentials
+{% endif %}
+{% if cookiecutter.__cookie %}
+
+
+class CookieLocation(Location):
+    """A cookie, which browsers also send when a page of another origin makes them do so."""
+
+    name = "cookie"
+
+    def __init__(self, settings: AuthSettings) -> None:
+        self.cookie = cookie_name(settings)
+        self.scheme = APIKeyCookie(
+            name=self.cookie,
+            scheme_name="ServiceKeyCookie",
+            description=f"{DESCRIPTION} · [Sign in](sign-in)",
+        )
+        self._trusted_origins = frozenset(settings.cors_origins)
+
+    def read(self, scope: Scope) -> list[str]:
+        """Return the value of each cookie with this name: `request.cookies` has only the last.
+
+        As RFC 6265, section 5.4, has it, quotes are part of a value, and no key has quotes: a key
+        in quotes is refused. A name without `=` is no cookie of that name, and does not count.
+        """
+        return [
+            value
+            for header, line in scope["headers"]
+            if header == b"cookie"
+            for pair in line.decode("latin-1").split(";")
+            for name, equals, value in [pair.strip(" \t").partition("=")]
+            if equals and name == self.cookie
+        ]
+
+    def check(self, scope: Scope) -> None:
+        """Refuse an unsafe request or a WebSocket that a page of another origin has caused.
+
+        Raises:
+            Refusal: 403.
+        """
+        if is_cross_origin(scope, self._trusted_origins):
+            detail = "A key in a cookie is not accepted from another origin"
+            raise Refusal(403, detail, Reason.CROSS_ORIGIN)
+
+
+def cookie_name(settings: AuthSettings) -> str:
+    """Return the name of the cookie: with `__Host-` (RFC 6265bis) unless plain HTTP is allowed."""
+    return f"__Host-{COOKIE}" if settings.cookie_secure else COOKIE
+{% endif %}
+{% if cookiecutter.__query %}
+
+
+class QueryLocation(Location):
+    """A query parameter."""
+
+    name = "query"
+
+    def __init__(self, parameter: str) -> None:
+        self.parameter = parameter
+        self.scheme = APIKeyQuery(
+            name=parameter, scheme_name="ServiceKeyQuery", description=DESCRIPTION
+        )
+
+    def read(self, scope: Scope) -> list[str]:
+        """Return the keys that were taken from the URL."""
+        return get_context(scope).taken_keys.get(self.parameter, [])
+
+    def take_from_url(self, scope: Scope, context: RequestContext) -> None:
+        """Move the values of the parameter to the context."""
+        kept, taken = [], []
+        for field in scope["query_string"].decode("latin-1").split("&"):
+            name, _, value = field.partition("=")
+            if unquote_plus(name) == self.parameter:
+                taken.append(unquote_plus(value))
+            else:
+                kept.append(field)
+        if taken:
+            context.taken_keys[self.parameter] = taken
+            scope["query_string"] = "&".join(kept).encode("latin-1")
+{% endif %}

@@ -1,0 +1,55 @@
+"""What a key store knows about a key, and the interface of key stores."""
+
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from ipaddress import IPv4Network, IPv6Network
+from typing import Protocol
+
+Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """A key without the key itself: its public id, its consumer and what it may do."""
+
+    id: str
+    consumer: str
+    scopes: frozenset[str] = frozenset()
+    expires: datetime | None = None
+    networks: tuple[Network, ...] = ()
+    {% if cookiecutter.__limited %}
+    rate_limit: str | None = None
+    {% endif %}
+    enabled: bool = True
+    revoked: bool = False
+
+
+class KeyStore(Protocol):
+    """Where keys are kept."""
+
+    def peek(self, digest: str) -> KeyRecord | None:
+        """Return the key with this hash where the store knows it without asking anybody."""
+
+    def knows(self, digest: str) -> bool:
+        """Tell whether a key is known, even if it has to be confirmed again."""
+
+    async def find(self, digest: str) -> KeyRecord | None:
+        """Return the key with this SHA-256 hash, valid or not, or None when there is none.
+
+        Raises:
+            Refusal: 503 when the store is unavailable.
+        """
+
+    def note_use(self, key_id: str) -> None:
+        """Note that the key with this id was accepted now."""
+
+    async def check_ready(self) -> None:
+        """Return when the store can be asked.
+
+        Raises:
+            Refusal: 503 when it is unavailable.
+        """
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Run what the store does in the background for as long as the service runs."""

@@ -1,0 +1,477 @@
+"""The settings of API keys, and how settings are read.
+
+The first source that has a setting wins: the environment, `.env` (`ENV_FILE` names another file), a
+directory of secret files (`/run/secrets`; `SECRETS_DIR` names another one) and a TOML file
+(`config.toml`; `CONFIG_FILE` names another one).
+"""
+
+import json
+import os
+import re
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from difflib import get_close_matches
+from pathlib import Path
+{% if cookiecutter.__settings %}
+from typing import Annotated, Any, Literal, Self, TypeVar
+{% else %}
+from typing import Annotated, Any, Literal, TypeVar
+{% endif %}
+
+from dotenv import dotenv_values
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    IPvAnyNetwork,
+{% if cookiecutter.__database or cookiecutter.__limited %}
+    SecretStr,
+{% endif %}
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
+from pydantic_core import ErrorDetails
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+    TomlConfigSettingsSource,
+)
+
+from . import keys
+{% if cookiecutter.__database %}
+from .database import parse_url
+{% endif %}
+{% if cookiecutter.__limited %}
+from .limit_settings import MEMORY, RateLimit, StorageURL
+{% endif %}
+from .records import KeyRecord
+
+CREATE_KEY = "{{ cookiecutter.project_slug }} keys create NAME"
+ENV_FILE = os.environ.get("ENV_FILE", ".env")
+CONFIG_FILE = os.environ.get("CONFIG_FILE", "config.toml")
+SECRETS_DIR = Path(os.environ.get("SECRETS_DIR", "/run/secrets"))
+
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,5})?")
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+_QUOTES = ("'", '"')
+_ENVIRONMENTS = {"dev": "development", "prod": "production"}
+# What pydantic's errors mean, in the words of the person who wrote the setting.
+_EXPLANATIONS = {
+    "bool_parsing": "write true or false",
+    "bool_type": "write true or false",
+    "extra_forbidden": f"an entry has no such field; see: {CREATE_KEY}",
+    "float_parsing": "write a number, such as 0.5",
+    "frozen_set_type": 'write a list, such as ["admin"]',
+    "greater_than_equal": "the least is {ge}",
+    "int_from_float": "write a whole number, such as 8000",
+    "int_parsing": "write a whole number, such as 8000",
+    "int_type": "write a whole number, such as 8000",
+    "ip_any_network": (
+        "write an address or a network without host bits, such as 192.0.2.0/24 or 2001:db8::/32"
+    ),
+    "less_than_equal": "the most is {le}",
+    "literal_error": "write {expected}",
+    "missing": "it is missing",
+    "model_type": f"an entry is a JSON object, as printed by: {CREATE_KEY}",
+    "string_type": "write a text in quotes",
+    "tuple_type": 'write a list, such as ["192.0.2.0/24"]',
+}
+
+S = TypeVar("S", bound="AuthSettings")
+
+
+def read_list(value: Any) -> Any:
+    """Return the list that a value stands for: JSON, texts with commas between, or one object.
+
+    Raises:
+        ValueError: it begins like JSON and is none.
+    """
+    if isinstance(value, dict):
+        return [value]
+    if not isinstance(value, str):
+        return value
+    if not value.startswith(("[", "{")):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    try:
+        parsed = json.loads(value)
+    except ValueError:
+        raise ValueError("a list is written in JSON, such as []") from None
+    return parsed if isinstance(parsed, list) else [parsed]
+
+
+def _checked(check: Callable[[str], None]) -> Callable[[str], str]:
+    def validate(text: str) -> str:
+        check(text)
+        return text
+
+    return validate
+
+
+def _matching(pattern: str, rule: str) -> Callable[[str], str]:
+    def check(text: str) -> None:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(rule)
+
+    return _checked(check)
+
+
+def _check_digest(text: str) -> str:
+    if not keys.DIGEST.fullmatch(text):
+        raise ValueError(f"a hash is 64 hexadecimal digits, as printed by: {CREATE_KEY}")
+    return text.lower()
+
+
+def _check_origin(origin: str) -> str:
+{% if cookiecutter.__cookie %}
+    if origin == "*":
+        raise ValueError("cookies are sent to named origins only: * is too wide, name each origin")
+{% else %}
+    if origin == "*":
+        return origin
+{% endif %}
+    sent = origin.lower().removesuffix("/")
+    if not _ORIGIN.fullmatch(sent):
+        raise ValueError(
+            "an origin is a scheme, a host and perhaps a port, without a path, such as"
+            " https://app.example.com"
+        )
+    sent = sent.removesuffix(_DEFAULT_PORTS.get(sent.partition("://")[0], ""))
+    if sent != origin:
+        raise ValueError(f"browsers send this origin as {sent}: write that")
+    return origin
+
+
+def _read_environment(value: Any) -> Any:
+    word = value.lower() if isinstance(value, str) else value
+    return _ENVIRONMENTS.get(word, word)
+
+
+def _read_expires(value: object) -> datetime:
+    # TOML has dates and moments of its own.
+    return value if isinstance(value, datetime) and value.tzinfo else keys.parse_expires(str(value))
+{% if cookiecutter.__database %}
+
+
+def _check_database_url(url: SecretStr) -> SecretStr:
+    parse_url(url.get_secret_value())
+    return url
+{% endif %}
+
+
+Origins = Annotated[
+    tuple[Annotated[str, AfterValidator(_check_origin)], ...], NoDecode, BeforeValidator(read_list)
+]
+Expires = Annotated[datetime, BeforeValidator(_read_expires)]
+Scopes = frozenset[Annotated[str, AfterValidator(_checked(keys.check_scope))]]
+Id = Annotated[
+    str,
+    AfterValidator(_matching("[A-Za-z0-9_-]{1,64}", "write 1 to 64 letters, digits, - and _")),
+]
+Hint = Annotated[
+    str, AfterValidator(_matching("[A-Za-z0-9]{4}", "write four letters and digits of the key"))
+]
+
+
+class KeyEntry(BaseModel):
+    """A key as it stands in `API_KEYS`: its hash, its consumer and what it may do."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    id: Id = ""
+    """The public id, which logs show; by default it is derived from the hash."""
+    name: Annotated[str, AfterValidator(_checked(keys.check_name))] | None = None
+    """What the key is for, such as `billing, staging`."""
+    hint: Hint | None = None
+    """The last four random characters of the key."""
+    consumer: Annotated[str, AfterValidator(_checked(keys.check_consumer))]
+    """The holder of the key."""
+    sha256: Annotated[str, AfterValidator(_check_digest)] = Field(repr=False)
+    """The SHA-256 hash of the key, 64 hexadecimal digits."""
+    scopes: Scopes = frozenset()
+    """What the key may do."""
+    expires: Expires | None = None
+    """When the key ends: a date (through that day, UTC) or a moment (RFC 3339)."""
+    networks: tuple[IPvAnyNetwork, ...] = ()
+    """The networks from which the key may be used; none means any."""
+{% if cookiecutter.__limited %}
+    rate_limit: RateLimit | None = None
+    """How many requests the key may send, in place of `RATE_LIMIT`."""
+{% endif %}
+    enabled: bool = True
+    """Whether the key is accepted."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _derive_id(cls, value: Any) -> Any:
+        if isinstance(value, dict) and not value.get("id"):
+            digest = str(value.get("sha256", "")).lower()
+            return {**value, "id": keys.key_id(digest)}
+        return value
+
+    def to_record(self) -> KeyRecord:
+        """Return what a key store says about this key."""
+        return KeyRecord(
+            id=self.id,
+            consumer=self.consumer,
+            scopes=self.scopes,
+            expires=self.expires,
+            networks=self.networks,
+{% if cookiecutter.__limited %}
+            rate_limit=self.rate_limit,
+{% endif %}
+            enabled=self.enabled,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the entry as it is written into `API_KEYS`."""
+        return {
+            "id": self.id,
+            "name": self.name,
+            "hint": self.hint,
+            "consumer": self.consumer,
+            "sha256": self.sha256,
+            "scopes": sorted(self.scopes),
+            "expires": keys.format_expires(self.expires) if self.expires else None,
+            "networks": [str(network) for network in self.networks],
+{% if cookiecutter.__limited %}
+            "rate_limit": self.rate_limit,
+{% endif %}
+            "enabled": self.enabled,
+        }
+
+
+def _name_entry(value: Any, validate: ValidatorFunctionWrapHandler) -> KeyEntry:
+    try:
+        entry: KeyEntry = validate(value)
+    except ValidationError as error:
+        consumer = value.get("consumer") if isinstance(value, dict) else None
+        raise ValueError(f"consumer {consumer!r}: {describe_errors(error)}") from None
+    return entry
+
+
+def _check_entries(entries: tuple[KeyEntry, ...]) -> tuple[KeyEntry, ...]:
+    for field in ("sha256", "id"):
+        consumers: dict[str, str] = {}
+        for entry in entries:
+            value = getattr(entry, field)
+            if value in consumers:
+                what = "key" if field == "sha256" else f"key id {value}"
+                raise ValueError(
+                    f"consumers {consumers[value]!r} and {entry.consumer!r} have the same {what};"
+                    f" create a key for each with: {CREATE_KEY}"
+                )
+            consumers[value] = entry.consumer
+    return entries
+
+
+Entries = Annotated[
+    tuple[Annotated[KeyEntry, WrapValidator(_name_entry)], ...],
+    NoDecode,
+    BeforeValidator(read_list),
+    AfterValidator(_check_entries),
+]
+
+
+class AuthSettings(BaseSettings):
+    """The settings of API keys; `Settings` of the service inherits them.
+
+    Raises:
+        ValueError: a setting is missing or not valid, or a source cannot be read.
+    """
+
+    model_config = SettingsConfigDict(
+        env_file=ENV_FILE,
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+        secrets_dir=SECRETS_DIR if SECRETS_DIR.is_dir() else None,
+        toml_file=CONFIG_FILE,
+        use_attribute_docstrings=True,
+        validate_default=True,
+    )
+
+    fastapi_env: Annotated[
+        Literal["production", "development"], BeforeValidator(_read_environment)
+    ] = "production"
+    """`development` opens the docs and makes logs readable; `make run` sets it."""
+{% if cookiecutter.__database %}
+    database_url: Annotated[SecretStr, AfterValidator(_check_database_url)] = SecretStr(
+        "sqlite:///keys.db"
+    )
+    """The database of keys: a SQLite file, or `postgresql://USER:PASSWORD@HOST/NAME`."""
+    key_cache_seconds: int = Field(default=30, ge=0)
+    """How many seconds a revoked key may still be accepted."""
+    key_grace_seconds: int = Field(default=3600, ge=0)
+    """How many seconds a known key is accepted while the database is unavailable."""
+    api_keys: Entries = Field(default=(), repr=False)
+    """The entries that `keys import` copies into the database: a JSON list."""
+{% else %}
+    api_keys: Entries = Field(default=(), repr=False)
+    """The keys: a JSON list of the entries that `keys create` prints."""
+{% endif %}
+{% if cookiecutter.__cookie %}
+    cookie_secure: bool = Field(default_factory=lambda read: not in_development(read))
+    """Whether browsers send the cookie over HTTPS only; `false` in development."""
+{% endif %}
+    cors_origins: Origins = ()
+    """Other origins whose pages may call the service, such as `https://app.example.com`."""
+{% if cookiecutter.__limited %}
+    rate_limit: RateLimit = "600/minute"
+    """How many requests a consumer may send, unless its key says otherwise."""
+    rate_limit_storage_url: StorageURL = SecretStr(MEMORY)
+    """Where requests are counted: `memory://`, or Redis, such as `redis://:PASSWORD@HOST:6379/0`."""
+    rate_limit_timeout_ms: int = Field(default=500, ge=10, le=10_000)
+    """How many milliseconds Redis may take to respond."""
+    rate_limit_fail_open: bool = True
+    """Whether requests pass uncounted while Redis is unavailable; otherwise they get 503."""
+    failed_attempts_limit: RateLimit = "60/minute"
+    """How many invalid keys an address may send before it has to wait."""
+{% endif %}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _clean(cls, values: Any) -> Any:
+        cleaned: dict[str, Any] = {}
+        for name, value in dict(values).items():
+            # In TOML too, a setting may be written as in `.env`.
+            known = name.lower() if name.lower() in cls.model_fields else name
+            text = _clean_text(value)
+            if text != "" and (known == name or known not in values):
+                cleaned[known] = text
+        return cleaned
+{% if cookiecutter.__settings %}
+
+    @model_validator(mode="after")
+    def _require_keys(self) -> Self:
+        if not self.api_keys:
+            file = Path(str(self.model_config.get("env_file"))).absolute()
+            missing = "" if file.exists() else f" There is no {file}."
+            raise ValueError(
+                f"API_KEYS: no key is configured. Create one with: {CREATE_KEY}.{missing}"
+            )
+        return self
+{% endif %}
+
+    @property
+    def development(self) -> bool:
+        """Whether this process runs for development, as FastAPI's own `FASTAPI_ENV` says."""
+        return self.fastapi_env == "development"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return the sources of the settings; the first one that has a setting wins."""
+        toml_settings = TomlConfigSettingsSource(settings_cls)
+        return (init_settings, env_settings, dotenv_settings, file_secret_settings, toml_settings)
+
+
+def load_settings(settings_class: type[S]) -> S:
+    """Return the settings of this process.
+
+    Raises:
+        SystemExit: they are not valid; the message says which, and shows neither key nor hash.
+    """
+    try:
+        return settings_class()
+    except ValidationError as error:
+        problems = describe_errors(error, environment=True)
+    except SettingsError as error:
+        problems = _describe_unread(error)
+    except (OSError, ValueError) as error:  # from a source, such as a TOML file with an error
+        problems = f"{error}; {CONFIG_FILE} is written in TOML"
+    raise SystemExit(f"The settings are not valid. {redact(problems)}")
+
+
+def find_misspelt_names(settings_class: type[BaseSettings]) -> list[str]:
+    """Return a warning for each name in `.env` or the TOML file that is close to a setting's.
+
+    Other unknown names are left alone: an `.env` may be shared with other programs.
+    """
+    known = {name.upper() for name in _setting_names(settings_class)}
+    env_file, toml_file = (settings_class.model_config.get(f) for f in ("env_file", "toml_file"))
+    found = [(env_file, name) for name in dotenv_values(str(env_file))]
+    found += [(toml_file, name) for name in TomlConfigSettingsSource(settings_class).toml_data]
+    warnings = []
+    for file, written in found:
+        name = written.upper()
+        if name in known:
+            continue
+        unprefixed = name.removeprefix(f"{keys.PREFIX.upper()}_")
+        near = [unprefixed] if unprefixed in known else get_close_matches(name, known, 1, 0.85)
+        if near:
+            warnings.append(f"{file}: {written} is not a setting: did you mean {near[0]}?")
+    return warnings
+
+
+def describe_errors(error: ValidationError, *, environment: bool = False) -> str:
+    """Return the problems in one line, in the words of their reader.
+
+    With `environment`, settings are named as in the environment: in upper case.
+    """
+    problems = []
+    for problem in error.errors():
+        if problem["type"] == "default_factory_not_called":
+            continue  # only says that another setting is not valid
+        path = [str(part) for part in problem["loc"]]
+        if path and environment:
+            path[0] = path[0].upper()
+        problems.append(": ".join(part for part in (", ".join(path), _explain(problem)) if part))
+    return "; ".join(problems)
+
+
+def _explain(problem: ErrorDetails) -> str:
+    context = {name: str(value).replace("'", "") for name, value in problem.get("ctx", {}).items()}
+    rule = _EXPLANATIONS.get(problem["type"])
+    return rule.format(**context) if rule else problem["msg"].removeprefix("Value error, ")
+
+
+def _describe_unread(error: SettingsError) -> str:
+    """Return which setting is not the JSON that its type asks for."""
+    name = re.search(r'field "(\w+)"', str(error))
+    return f"{name[1].upper() if name else error}: write it in JSON, such as []"
+
+
+def _setting_names(settings_class: type[BaseSettings]) -> Iterator[str]:
+    """Yield the names that the sources know: with a prefix or an alias where a field has one."""
+    prefix = settings_class.model_config.get("env_prefix", "")
+    for name, field in settings_class.model_fields.items():
+        yield name
+        yield f"{prefix}{name}"
+        aliases = field.validation_alias
+        choices = aliases.choices if isinstance(aliases, AliasChoices) else [aliases]
+        yield from (choice for choice in choices if isinstance(choice, str))
+
+
+def redact(text: str) -> str:
+    """Return `text` without keys and hashes."""
+    return keys.DIGEST.sub("...", keys.redact(text))
+
+
+def in_development(read: dict[str, Any]) -> bool:
+    """Tell whether the settings that were read so far say that this is development."""
+    return bool(read.get("fastapi_env") == "development")
+
+
+def _clean_text(value: Any) -> Any:
+    """Return a text without the white space and quotes around it, which some sources keep."""
+    if not isinstance(value, str):
+        return value
+    text = value.strip()
+    quoted = len(text) > 1 and text[0] == text[-1] and text[0] in _QUOTES
+    return text[1:-1] if quoted else text

@@ -1,0 +1,87 @@
+"""The docs: open in development, off in production, and protected where they are switched on."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from {{ cookiecutter.__package }}.auth.locations import (
+    Location,
+)
+
+from .helpers import LOCATIONS, WEB_KEY, call_asgi, make_app, to_asgi, with_key
+
+pytestmark = pytest.mark.anyio
+
+PATHS = ["/docs", "/openapi.json"]
+KEYED = to_asgi(with_key(LOCATIONS[0], WEB_KEY))
+{% if cookiecutter.__cookie %}
+# With the cookie that `with_key` sends, also in development.
+DEVELOPMENT: dict[str, Any] = {"fastapi_env": "development", "cookie_secure": True}
+{% else %}
+DEVELOPMENT: dict[str, Any] = {"fastapi_env": "development"}
+{% endif %}
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("request_parts", [{}, KEYED], ids=["keyless", "keyed"])
+async def test_docs_are_open_in_development(path: str, request_parts: dict[str, Any]) -> None:
+    assert (await call_asgi(make_app(**DEVELOPMENT), path, **request_parts)).status == 200
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_docs_are_off_in_production(path: str) -> None:
+    assert (await call_asgi(make_app(), path, **KEYED)).status == 404
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_docs_of_production_need_a_key(path: str, location: Location) -> None:
+    app = make_app(docs_enabled=True)
+    assert (await call_asgi(app, path)).status == 401
+    keyed = to_asgi(with_key(location, WEB_KEY))
+    assert (await call_asgi(app, path, **keyed)).status == 200
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("development", [True, False])
+async def test_docs_public_decides_alone(path: str, development: bool) -> None:
+    fields = DEVELOPMENT if development else {}
+    public = make_app(docs_enabled=True, docs_public=True, **fields)
+    assert (await call_asgi(public, path)).status == 200
+    private = make_app(docs_enabled=True, docs_public=False, **fields)
+    assert (await call_asgi(private, path)).status == 401
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_docs_can_be_off_in_development(path: str) -> None:
+    app = make_app(docs_enabled=False, **DEVELOPMENT)
+    assert (await call_asgi(app, path, **KEYED)).status == 404
+
+
+async def get_page(**fields: Any) -> str:
+    """Return the docs page of a service with these settings."""
+    app = make_app(docs_enabled=True, docs_public=True, **fields)
+    app.title = "R&D <b>"
+    response = await call_asgi(app, "/docs")
+    return str(response.messages[1]["body"].decode())
+
+
+@pytest.mark.parametrize("development", [True, False])
+async def test_page_remembers_a_key_in_development_only(development: bool) -> None:
+    page = await get_page(**(DEVELOPMENT if development else {}))
+    assert f'"persistAuthorization": {json.dumps(development)}' in page
+
+
+async def test_page_asks_no_other_site_but_the_cdn() -> None:
+    page = await get_page()
+    assert set(re.findall(r"https?://[^/\"']+", page)) == {"https://cdn.jsdelivr.net"}
+    assert "url: 'openapi.json'" in page
+    assert "<title>R&amp;D &lt;b&gt;</title>" in page
+
+
+@pytest.mark.parametrize(("root_path", "url"), [("", "/"), ("/parcels", "/parcels")])
+async def test_document_names_the_prefix_of_a_proxy(root_path: str, url: str) -> None:
+    app = make_app(docs_enabled=True, docs_public=True)
+    response = await call_asgi(app, f"{root_path}/openapi.json", root_path=root_path)
+    assert json.loads(response.messages[1]["body"])["servers"] == [{"url": url}]

@@ -1,0 +1,285 @@
+"""Log lines hold no key, cannot be forged, and are written for uncaught errors too."""
+
+import io
+import json
+import logging
+import os
+import re
+import subprocess
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from {{ cookiecutter.__package }}.auth import keys
+from {{ cookiecutter.__package }}.log_lines import (
+    format_json,
+    format_text,
+    get_message,
+    install_redaction,
+    one_line,
+    quoted,
+)
+
+KEY = keys.generate_key()
+REDACTED = f"{keys.PREFIX}_..."
+FIELDS = {"consumer": "billing web", "request_id": "8f3a"}
+
+
+class _Formatter(logging.Formatter):
+    def __init__(self, write: Callable[..., str]) -> None:
+        super().__init__()
+        self.write = write
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self.write(record, FIELDS)
+
+
+@pytest.fixture(params=[format_text, format_json])
+def log(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+    """Return what the root logger writes, with redaction installed and removed again."""
+    hooks = (sys.excepthook, sys.unraisablehook, threading.excepthook)
+    handle_error = logging.Handler.handleError
+    root, text = logging.getLogger(), io.StringIO()
+    handler = logging.StreamHandler(text)
+    handler.setFormatter(_Formatter(request.param))
+    root.addHandler(handler)
+    install_redaction()
+    yield text
+    root.removeHandler(handler)
+    logging.captureWarnings(False)
+    logging.Handler.handleError = handle_error  # type: ignore[method-assign]
+    sys.excepthook, sys.unraisablehook, threading.excepthook = hooks
+
+
+def assert_redacted(text: str) -> None:
+    assert REDACTED in text
+    assert KEY[len(REDACTED) :][:8] not in text
+
+
+def test_malformed_logging_call_is_redacted(
+    log: io.StringIO,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # The handlers that pytest adds for the call raise such errors.
+    own = [
+        handler for handler in logging.root.handlers if isinstance(handler.formatter, _Formatter)
+    ]
+    monkeypatch.setattr(logging.root, "handlers", own)
+    for name in ("service", "uvicorn.error"):
+        logging.getLogger(name).error("key is", KEY)  # type: ignore[arg-type, unused-ignore]
+    assert_redacted(log.getvalue())
+    assert log.getvalue().count("key is") == 2
+    assert KEY not in "".join(capsys.readouterr())
+
+
+def test_error_of_a_foreign_handler_is_redacted(
+    log: io.StringIO, capsys: pytest.CaptureFixture[str]
+) -> None:
+    logger = logging.getLogger("foreign")
+    logger.propagate = False
+    handler = logging.StreamHandler(io.TextIOWrapper(io.BytesIO(), encoding="ascii"))
+    logger.addHandler(handler)
+    logger.error("key is", KEY)
+    logger.error("é %s", KEY)
+    logger.removeHandler(handler)
+    logger.propagate = True
+    written = capsys.readouterr().err
+    assert_redacted(written)
+    assert written.count("Could not log a record of ") == 2
+    assert all(line.startswith(("Could not", "  ")) for line in written.splitlines())
+
+
+def test_uncaught_exception_of_the_process_is_redacted(log: io.StringIO) -> None:
+    try:
+        try:
+            raise KeyError(KEY)
+        except KeyError as error:
+            error.add_note(f"note: {KEY}")
+            raise RuntimeError(f"wrong key {KEY}") from error
+    except RuntimeError as error:
+        sys.excepthook(RuntimeError, error, error.__traceback__)
+    assert "Uncaught exception" in log.getvalue()
+    assert log.getvalue().count(REDACTED) == 3
+    assert_redacted(log.getvalue())
+
+
+@pytest.mark.parametrize("error", [ValueError(KEY), SystemExit(KEY)], ids=["error", "exit"])
+def test_uncaught_exception_of_a_thread_is_redacted(
+    log: io.StringIO, error: BaseException, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise error
+
+    thread = threading.Thread(target=fail, name="worker")
+    thread.start()
+    thread.join()
+    if isinstance(error, SystemExit):
+        assert log.getvalue() == ""
+    else:
+        assert "Uncaught exception in worker" in log.getvalue()
+        assert_redacted(log.getvalue())
+    assert KEY not in "".join(capsys.readouterr())
+
+
+def test_exception_of_a_finalizer_is_redacted(log: io.StringIO) -> None:
+    class Fails:
+        def __del__(self) -> None:
+            raise ValueError(KEY)
+
+    Fails()
+    assert_redacted(log.getvalue())
+
+
+def test_warning_is_redacted(log: io.StringIO) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(False)
+        logging.captureWarnings(True)
+        warnings.warn(f"deprecated: {KEY}", stacklevel=1)
+    assert_redacted(log.getvalue())
+
+
+PROGRAM = """
+import logging, os, threading, warnings
+from {{ cookiecutter.__package }}.log_lines import format_json, install_redaction
+class Formatter(logging.Formatter):
+    def format(self, record):
+        return format_json(record, {})
+logging.basicConfig()
+logging.getLogger().handlers[0].setFormatter(Formatter())
+install_redaction()
+key = os.environ["KEY"]
+logging.error("key is", key)
+warnings.warn(key)
+def fail():
+    raise ValueError(key)
+thread = threading.Thread(target=fail)
+thread.start()
+thread.join()
+fail()
+"""
+
+
+def test_nothing_that_a_process_writes_holds_a_key() -> None:
+    environment = {**os.environ, "KEY": KEY, "PYTHONPATH": os.pathsep.join(sys.path)}
+    run = subprocess.run(
+        [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True
+    )
+    assert run.returncode == 1
+    assert run.stdout == ""
+    assert_redacted(run.stderr)
+    lines = [json.loads(line) for line in run.stderr.splitlines()]
+    assert [line["level"] for line in lines] == ["ERROR", "WARNING", "ERROR", "CRITICAL"]
+
+
+HOSTILE = [
+    "two\nlines",
+    "return\rover",
+    "next\x85line",
+    "terminal\x1b[31m\x9b2J\x9d0;title\x07",
+    "line\u2028and\u2029paragraph",
+    "\u202eright to left",
+    "zero\u200bwidth\ufeff",
+    "del\x7f\x08\x00",
+    "surrogate\udc80",
+    "x\n2030-01-01 00:00:00,000 INFO uvicorn.access: forged",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_no_text_breaks_or_forges_a_line(log: io.StringIO, text: str) -> None:
+    FIELDS["consumer"] = text
+    logging.getLogger("service").error("got %s", text)
+    FIELDS["consumer"] = "billing web"
+    line = log.getvalue().removesuffix("\n")
+    assert line.isprintable()
+    assert len(line.splitlines()) == 1
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=ascii)
+def test_no_exception_forges_a_line(log: io.StringIO, text: str) -> None:
+    try:
+        raise ValueError(text)
+    except ValueError:
+        logging.getLogger("service").exception("failed")
+    first, *others = log.getvalue().removesuffix("\n").split("\n")
+    assert "failed" in first
+    assert all(line.startswith("  ") for line in others)
+    assert all(line.isprintable() for line in [first, *others])
+
+
+def test_forged_client_address_is_quoted(log: io.StringIO) -> None:
+    forged = '192.0.2.1:1 - "GET /admin HTTP/1.1" 200\n'
+    logging.getLogger("uvicorn.access").error(
+        '%s - "%s %s HTTP/%s" %d', forged, "GET", "/", "1.1", 401
+    )
+    line = log.getvalue()
+    message = json.loads(line)["message"] if line.startswith("{") else line
+    assert '"192.0.2.1:1 - \\"GET /admin HTTP/1.1\\" 200\\n" - "GET / HTTP/1.1" 401' in message
+    assert line.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "value", ["192.0.2.1:49152", "::1", "[fe80::1%eth0]:80", "billing-web", "8f3a"]
+)
+def test_plain_word_is_not_quoted(value: str) -> None:
+    assert quoted(value) == value
+
+
+@pytest.mark.parametrize("value", ["", "a b", 'a"', "a=b", "x location=header", "é", "a" * 129])
+def test_other_values_are_quoted(value: str) -> None:
+    assert json.loads(quoted(value)) == value
+
+
+def test_text_line_names_its_fields() -> None:
+    record = logging.LogRecord("service", logging.INFO, __file__, 1, "%s done", ("it",), None)
+    line = format_text(record, FIELDS)
+    expected = (
+        r'.{10} .{12}[+-]\d\d:\d\d INFO service: it done consumer="billing web" request_id=8f3a'
+    )
+    assert re.fullmatch(expected, line)
+    assert json.loads(format_json(record, FIELDS))["consumer"] == "billing web"
+
+
+@pytest.mark.parametrize(
+    ("message", "args"), [("%s", ("é",)), ("100%", ()), ("%(a)s", ({"a": "b"},)), ("key", ("x",))]
+)
+def test_message_is_that_of_logging_where_it_has_one(message: str, args: tuple[object]) -> None:
+    record = logging.LogRecord("service", logging.INFO, __file__, 1, message, args, None)
+    try:
+        expected = record.getMessage()
+    except TypeError:
+        expected = "'key' with unexpected arguments ('x',)"
+    assert get_message(record) == expected
+
+
+def test_printable_text_stays_as_it_is() -> None:
+    assert one_line("Bäckerei 漢字 \N{PARTY POPPER}") == "Bäckerei 漢字 \N{PARTY POPPER}"
+    assert one_line("a\n\x9b\u2028\U000e0001") == "a\\n\\x9b\\u2028\\U000e0001"
+
+
+def make_record(**extra: object) -> logging.LogRecord:
+    """Return a record of the logger `service`."""
+    record = logging.LogRecord("service", logging.INFO, __file__, 1, "done", (), None)
+    vars(record).update(extra)
+    return record
+
+
+def test_fields_do_not_replace_those_of_the_line() -> None:
+    forged = dict.fromkeys(("time", "level", "logger", "message"), "forged")
+    line = json.loads(format_json(make_record(), {**forged, "order_id": 7}))
+    assert line.pop("time") != "forged"
+    assert line == {"level": "INFO", "logger": "service", "message": "done", "order_id": 7}
+
+
+def test_fields_that_are_not_json_are_written_as_text() -> None:
+    for value in (float("nan"), {("a", 1): 2}, object):
+        line = format_json(make_record(), {"value": value, "order_id": 7})
+        assert json.loads(line)["value"] == str(value)
+    circle: list[object] = []
+    circle.append(circle)
+    assert json.loads(format_json(make_record(), {"value": circle}))["value"] == "[[...]]"

@@ -1,0 +1,277 @@
+"""Limits of connections, over real sockets.
+
+`protocols.py` relies on uvicorn's internals. If these tests fail after an update of uvicorn, adapt it.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+
+import httpx2
+import pytest
+import uvicorn
+
+from {{ cookiecutter.__package }} import (
+    protocols,
+    server,
+)
+
+from .served import GET, Connection, app, wait_until
+
+CHUNKED = b"POST /read HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+class Server:
+    """A server in a thread, which allows 3 connections, and connections to it."""
+
+    def __init__(self) -> None:
+        self.config = server.ServerConfig(
+            app, max_connections=3, host="127.0.0.1", port=0, ws_max_size=1000, lifespan="off"
+        )
+        self.server = uvicorn.Server(self.config)
+        self.state = self.server.server_state
+        self.thread = threading.Thread(target=self.server.run)
+        self.thread.start()
+        self.made: list[Connection] = []
+        wait_until(lambda: self.server.started)
+
+    def __call__(self) -> Connection:
+        """Return a new connection."""
+        self.made.append(Connection(self.server.servers[0].sockets[0].getsockname()[1]))
+        return self.made[-1]
+
+    def disconnect(self) -> None:
+        """Close all connections, and wait until the server has noticed."""
+        for connection in self.made:
+            connection.socket.close()
+        self.made.clear()
+        for task in set(self.state.tasks):
+            task.get_loop().call_soon_threadsafe(task.cancel)
+        wait_until(lambda: not self.state.connections and not self.state.tasks)
+
+    def stop(self) -> None:
+        """End the thread."""
+        self.server.should_exit = self.server.force_exit = True
+        self.thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Server]:
+    """Return a server for all tests of this module."""
+    running = Server()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def connect(running: Server) -> Iterator[Server]:
+    """Return the server without connections."""
+    yield running
+    running.disconnect()
+
+
+@pytest.fixture
+def short_times(running: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the server's limits of time."""
+    monkeypatch.setattr(protocols, "HEAD_SECONDS", 0.2)
+    monkeypatch.setattr(running.config, "timeout_keep_alive", 0.2)
+
+
+# Heads, bodies and trailers
+
+
+def test_headers_below_64_kib_are_served(connect: Server) -> None:
+    connection = connect()
+    connection.send(b"GET /a HTTP/1.1\r\nHost: test\r\nX: " + b"a" * 65000 + b"\r\n\r\n")
+    assert connection.receive().startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    "start",
+    [b"GET /", b"GET / HTTP/1.1\r\nX: ", b"GET / HTTP/1.1\r\n"],
+    ids=["target", "header", "headers"],
+)
+def test_larger_heads_are_refused(connect: Server, start: bytes) -> None:
+    connection = connect()
+    many = b"X: a\r\n" if start.endswith(b"\n") else b"aaaaaa"
+    with suppress(ConnectionError):
+        connection.send(start + many * 700_000)
+    assert connection.read().startswith(b"HTTP/1.1 431 ")
+
+
+@pytest.mark.parametrize("start", [b"1\r\na\r\n0\r\nX: ", b"1;"], ids=["trailer", "extension"])
+def test_other_parts_of_a_message_are_bounded(connect: Server, start: bytes) -> None:
+    connection = connect()
+    with suppress(ConnectionError):
+        connection.send(CHUNKED + start)
+        for _ in range(100):
+            connection.send(b"a" * 10_000)
+    assert connection.read() == b""
+
+
+def test_large_bodies_are_not_headers(connect: Server) -> None:
+    connection = connect()
+    connection.send(CHUNKED + b"80000\r\n" + b"a" * 0x80000 + b"\r\n0\r\n\r\n")
+    assert connection.receive().startswith(b"HTTP/1.1 200 ")
+
+
+def test_pipelined_requests_keep_their_order(connect: Server) -> None:
+    paths = [f"/{number}" for number in range(2000)]
+    connection = connect()
+    connection.send(b"".join(GET.replace(b"/", path.encode(), 1) for path in paths))
+    received = b""
+    while received.count(b"HTTP/1.1 200") < len(paths) or not received.endswith(b"0\r\n\r\n"):
+        received += connection.receive()
+    bodies = [part.split(b"\r\n")[1].decode() for part in received.split(b"\r\n\r\n")[1::2]]
+    assert bodies == paths
+
+
+def test_pipelined_bodies_are_received(connect: Server) -> None:
+    connection = connect()
+    length = 3 * protocols.SLICE_BYTES
+    first = b"POST /read HTTP/1.1\r\nHost: test\r\nContent-Length: 1\r\n\r\na" * 2
+    last = b"POST /read HTTP/1.1\r\nHost: test\r\nContent-Length: %d\r\n\r\n" % length
+    connection.send(first + last + b"a" * length)
+    received = b""
+    while received.count(b"HTTP/1.1 200 ") < 3:
+        received += connection.receive()
+
+
+def test_few_pipelined_requests_wait(connect: Server) -> None:
+    connection = connect()
+    connection.get("/slow")
+    connection.send(GET * 5000)
+    time.sleep(0.2)
+    (protocol,) = connect.state.connections
+    assert isinstance(protocol, protocols.BoundedHTTPProtocol)
+    assert 0 < len(protocol.pipeline) < 1000
+
+
+# Times
+
+
+@pytest.mark.parametrize("sent", [b"", GET], ids=["silent", "idle"])
+def test_idle_connections_are_closed(short_times: None, connect: Server, sent: bytes) -> None:
+    connection = connect()
+    connection.send(sent)
+    assert connection.read()[:13] in {b"", b"HTTP/1.1 200 "}
+
+
+@pytest.mark.parametrize("before", [b"", GET], ids=["first", "second"])
+@pytest.mark.parametrize("piece", [b"X: a\r\n", b"\r\n"], ids=["header", "blank line"])
+def test_slow_heads_time_out(
+    short_times: None, connect: Server, before: bytes, piece: bytes
+) -> None:
+    connection = connect()
+    connection.send(before)
+    if piece != b"\r\n":
+        connection.send(b"GET / HTTP/1.1\r\n")
+    with suppress(ConnectionError):
+        connection.send_until_closed(piece, pause=0.05, times=8)
+    assert b"HTTP/1.1 408 " in connection.read()
+
+
+def test_unread_bodies_time_out(short_times: None, connect: Server) -> None:
+    connection = connect()
+    connection.send(b"POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 100\r\n\r\n")
+    assert connection.receive().startswith(b"HTTP/1.1 200 ")
+    with pytest.raises(ConnectionError):
+        connection.send_until_closed(b"a", pause=0.05)
+
+
+def test_refused_clients_that_go_on_are_closed(connect: Server) -> None:
+    connection = connect()
+    with pytest.raises(ConnectionError):
+        connection.send_until_closed(GET[:-2] + b"X: " + b"a" * 65536, pause=0.02)
+
+
+def test_slow_responses_are_not_cut(short_times: None, connect: Server) -> None:
+    connection = connect()
+    connection.get("/slow")
+    connection.socket.settimeout(0.6)
+    with pytest.raises(TimeoutError):
+        connection.receive()
+
+
+# The number of connections
+
+
+def test_connections_beyond_the_limit_get_503(connect: Server) -> None:
+    first = connect()
+    assert first.handshake("/").startswith(b"HTTP/1.1 101 ")
+    others = [connect(), connect()]
+    wait_until(lambda: len(connect.state.connections) == 3)
+    refused, health, upgraded = connect(), connect(), connect()
+    refused.get("/")
+    health.get("/health/ready")
+    response = refused.read()
+    assert response.startswith(b"HTTP/1.1 503 ")
+    assert b"retry-after: 5\r\n" in response
+    assert health.read().startswith(b"HTTP/1.1 200 ")
+    assert upgraded.handshake("/").startswith(b"HTTP/1.1 503 ")
+    upgraded.socket.close()
+    others.pop().socket.close()
+    wait_until(lambda: len(connect.state.connections) < 3)
+    admitted = connect()
+    admitted.get("/")
+    assert admitted.receive().startswith(b"HTTP/1.1 200 ")
+
+
+def test_health_responds_in_a_bounded_flood(
+    connect: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protocols, "EXCESS_CONNECTIONS", 5)
+    flood = [connect() for _ in range(60)]
+    health = connect()
+    health.get("/health/live")
+    assert health.read().startswith(b"HTTP/1.1 200 ")
+    assert flood[4].read().startswith(b"HTTP/1.1 503 ")
+    assert len(connect.state.connections) <= 8
+    connect.disconnect()
+    assert not protocols.BoundedHTTPProtocol.excess
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("path", sorted(protocols.HEALTH_PATHS))
+async def test_health_paths_are_public(client: httpx2.AsyncClient, path: str) -> None:
+    assert (await client.get(path)).status_code == 200
+
+
+# WebSockets
+
+
+@pytest.mark.parametrize(("path", "status"), [("/refuse", b"401"), ("/close", b"403")])
+def test_refused_websockets_log_no_error(
+    connect: Server, caplog: pytest.LogCaptureFixture, path: str, status: bytes
+) -> None:
+    connection = connect()
+    assert connection.handshake(path).startswith(b"HTTP/1.1 " + status)
+    connection.read()
+    wait_until(lambda: not connect.state.tasks)
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [("/?" + "a" * 9000, ""), ("/", f"X: {'a' * 9000}\r\n"), ("/", "X: a\r\n" * 200)],
+    ids=["query", "header", "headers"],
+)
+def test_oversized_handshakes_get_a_response(connect: Server, path: str, headers: str) -> None:
+    assert connect().handshake(path, headers).startswith(b"HTTP/1.1 4")
+
+
+def test_large_websocket_messages_are_refused(connect: Server) -> None:
+    connection = connect()
+    connection.handshake("/")
+    connection.send(b"\x82\xfe\x03\xe9" + bytes(4 + 1001))
+    assert b"\x03\xf1" in connection.read()  # 1009: message too big
+
+
+def test_open_websockets_have_no_timer(short_times: None, connect: Server) -> None:
+    connection = connect()
+    connection.handshake("/")
+    time.sleep(0.5)
+    connection.send(b"\x81\x80" + bytes(4))
+    assert b"seen" in connection.receive()
