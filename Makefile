@@ -41,7 +41,7 @@ demo: .venv/ready  ## generate a service with the default answers and run it; PO
 	$(BIN)/cookiecutter --default-config --no-input --output-dir build/demo .
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C build/demo/my-service run
 
-test: .venv/ready $(BROWSER)  ## prove every combination; ONLY=cookie-endpoints for those that match
+test: .venv/ready $(BROWSER)  ## prove it all; ONLY=cookie-endpoints for what matches; FULL=1 for every combination
 	$(BIN)/pytest --numprocesses=auto --dist=worksteal $(if $(ONLY),-k '$(ONLY)')
 
 mutants: .venv/ready  ## change generated code bit by bit: does its suite notice? (half an hour)

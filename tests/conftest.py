@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from support.combinations import COMBINATIONS, CORE, name
+from support.combinations import COMBINATIONS, CORE, SPREAD, name
 from support.generation import Bake, generate
 
 pytest_plugins = [
@@ -60,6 +60,12 @@ def bake(tmp_path_factory: pytest.TempPathFactory) -> Bake:
 @pytest.fixture(scope="session", params=COMBINATIONS, ids=name)
 def project(request: pytest.FixtureRequest, bake: Bake) -> Path:
     """Return the project of each combination of answers in turn."""
+    return bake(**request.param)
+
+
+@pytest.fixture(scope="session", params=SPREAD, ids=name)
+def spread_project(request: pytest.FixtureRequest, bake: Bake) -> Path:
+    """Return a project for each core combination, with the other answers spread within them."""
     return bake(**request.param)
 
 

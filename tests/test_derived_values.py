@@ -12,7 +12,15 @@ from support.template import TEMPLATE
 
 QUESTIONS = json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))
 # Folder names that follow from other private variables, and what no answer decides.
-OTHERS = {"__template_version", "__versions", "__migrations", "__workflows", "__dot_github", "__year", "__prompts__"}
+OTHERS = {
+    "__template_version",
+    "__versions",
+    "__migrations",
+    "__workflows",
+    "__dot_github",
+    "__year",
+    "__prompts__",
+}
 NAMES = ["X-API-Key", "x-parcel-key", "__Host-key", "X-X-Key", "api_key", ""]
 
 

@@ -33,8 +33,8 @@ def other_python(
     return environment / ("Scripts" if sys.platform == "win32" else "bin") / "python"
 
 
-def test_its_own_tests_pass(project: Path, tmp_path: Path) -> None:
-    finished = run_python(*SUITE, "--basetemp", tmp_path, cwd=project)
+def test_its_own_tests_pass(spread_project: Path, tmp_path: Path) -> None:
+    finished = run_python(*SUITE, "--basetemp", tmp_path, cwd=spread_project)
     assert finished.returncode == 0, finished.stdout + finished.stderr
 
 
@@ -48,14 +48,14 @@ def test_its_own_tests_pass_under_the_longest_name(
     assert finished.returncode == 0, finished.stdout + finished.stderr
 
 
-def test_its_own_tests_pass_on(other_python: Path, core_project: Path, tmp_path: Path) -> None:
-    finished = run(other_python, *SUITE, "--basetemp", tmp_path, cwd=core_project)
-    assert finished.returncode == 0, finished.stdout + finished.stderr
-
-
-def test_its_own_tests_pass_with_a_database_on(
-    other_python: Path, bake: Bake, tmp_path: Path
+@pytest.mark.parametrize("protection", CHOICES["protection"])
+@pytest.mark.parametrize("key_store", CHOICES["key_store"])
+def test_its_own_tests_pass_on(
+    other_python: Path, protection: str, key_store: str, bake: Bake, tmp_path: Path
 ) -> None:
-    project = bake(key_location="fallback", key_store="database")
+    limit = "yes" if key_store == "database" else "no"
+    project = bake(
+        key_location="fallback", protection=protection, key_store=key_store, rate_limit=limit
+    )
     finished = run(other_python, *SUITE, "--basetemp", tmp_path, cwd=project)
     assert finished.returncode == 0, finished.stdout + finished.stderr

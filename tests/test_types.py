@@ -12,7 +12,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("mypy-cache")
 
 
-def test_types_are_strict_and_right(project: Path, cache: Path) -> None:
-    finished = run_python("-m", "mypy", "--cache-dir", cache, cwd=project)
+def test_types_are_strict_and_right(spread_project: Path, cache: Path) -> None:
+    finished = run_python("-m", "mypy", "--cache-dir", cache, cwd=spread_project)
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert finished.stdout.startswith("Success")

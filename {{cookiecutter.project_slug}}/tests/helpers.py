@@ -21,7 +21,9 @@ from sqlalchemy.orm import Session
 {% endif %}
 from starlette.types import ASGIApp, Message, Scope
 
-from {{ cookiecutter.__package }}.app import create_app
+from {{ cookiecutter.__package }}.app import (
+    create_app,
+)
 from {{ cookiecutter.__package }}.auth import (
     CurrentConsumer,
     OptionalConsumer,
@@ -40,13 +42,21 @@ from {{ cookiecutter.__package }}.auth.locations import (
     make_locations,
 )
 {% if cookiecutter.__database %}
-from {{ cookiecutter.__package }}.auth.management import import_entries
+from {{ cookiecutter.__package }}.auth.management import (
+    import_entries,
+)
 {% endif %}
-from {{ cookiecutter.__package }}.auth.settings import KeyEntry
+from {{ cookiecutter.__package }}.auth.settings import (
+    KeyEntry,
+)
 {% if cookiecutter.__database %}
-from {{ cookiecutter.__package }}.database import Base
+from {{ cookiecutter.__package }}.database import (
+    Base,
+)
 {% endif %}
-from {{ cookiecutter.__package }}.settings import Settings
+from {{ cookiecutter.__package }}.settings import (
+    Settings,
+)
 {% if cookiecutter.__database %}
 
 from . import DATABASES
