@@ -76,7 +76,7 @@ class Service(FastAPI):
         """Add middleware inside of authentication.
 
         Raises:
-            ValueError: it is `CORSMiddleware`, which has to be outside.
+            ConfigurationError: it is `CORSMiddleware`, which has to be outside.
         """
         _check_middleware(middleware_class)
         super().add_middleware(middleware_class, *args, **kwargs)
@@ -174,7 +174,7 @@ class Service(FastAPI):
 
 def _check_middleware(middleware_class: Any) -> None:
     if isinstance(middleware_class, type) and issubclass(middleware_class, CORSMiddleware):
-        raise ValueError(
+        raise ConfigurationError(
             "CORSMiddleware added here would run after the key is checked, and preflight"
             " requests would get 401. Set CORS_ORIGINS (and CORS_HEADERS) instead, such as"
             " CORS_ORIGINS=https://app.example.com"

@@ -1,5 +1,5 @@
 """Errors that end the start of the service."""
 
 
-class ConfigurationError(Exception):
+class ConfigurationError(ValueError):
     """The service cannot work until its configuration is changed; the text says what is wrong."""
