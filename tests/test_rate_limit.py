@@ -29,7 +29,7 @@ def about_redis(live: Live) -> list[str]:
     """Return the lines of the log about Redis, in a log without its password."""
     log = live.log.read_text(encoding="utf-8")
     assert PASSWORD not in log
-    return [line for line in log.splitlines() if "Redis does not answer" in line]
+    return [line for line in log.splitlines() if '"message": "Redis ' in line]
 
 
 def own_status(live: Live) -> int:
@@ -73,12 +73,12 @@ def test_without_redis_requests_pass_until_it_is_back(
         assert ask_often([live], 10) == {200: 5, 429: 5}
         redis.stop()
         assert ask_often([live], 50) == {200: 50}
-        [line] = about_redis(live)
-        assert "requests are not counted: ConnectionError" in line
+        assert all("requests pass uncounted" in line for line in about_redis(live))
+        assert 1 <= len(about_redis(live)) <= 2  # it closes the connection, then refuses another
         redis.start()
         until(lambda: own_status(live) == 429)
         assert ask_often([live], 10) == {429: 10}
-        assert len(about_redis(live)) == 1
+        assert "Redis is available again" in about_redis(live)[-1]
 
 
 def test_without_redis_requests_may_be_refused_until_it_is_back(
@@ -93,7 +93,7 @@ def test_without_redis_requests_may_be_refused_until_it_is_back(
         assert live.ask("/users/me").status == 401
         assert live.ask("/health/ready").status == 200
         [line] = about_redis(live)
-        assert "requests are refused: ConnectionError" in line
+        assert "Redis refused the connection: requests are refused" in line
         redis.start()
         until(lambda: own_status(live) == 200)
 
@@ -106,21 +106,9 @@ def test_a_redis_that_hangs_holds_nobody_up(
         assert ask_often([live], 10) == {200: 5, 429: 5}
         redis.freeze()
         assert ask_often([live], 100) == {200: 100}  # whoever waits gives up after 20 seconds
-        [line] = about_redis(live)
-        assert "requests are not counted: TimeoutError" in line
+        assert "Redis was slower than 500 ms: requests pass uncounted" in about_redis(live)[0]
         redis.thaw()
         until(lambda: own_status(live) == 429)
-
-
-def test_a_wrong_password_is_told_by_its_kind_alone(
-    limited_project: Path, tmp_path: Path, redis: Redis
-) -> None:
-    wrong = redis.url.replace(PASSWORD, f"not-{PASSWORD}")
-    settings = {"RATE_LIMIT_STORAGE_URL": wrong, "LOG_LEVEL": "debug"}
-    with run_service(limited_project, LIMITED, tmp_path, **settings) as live:
-        assert own_status(live) == 200
-        [line] = about_redis(live)
-        assert "requests are not counted: AuthenticationError" in line
 
 
 def test_processes_that_count_in_their_own_memory_are_warned_of(
@@ -137,7 +125,7 @@ def test_wrong_keys_lock_their_sender_out(limited_project: Path, tmp_path: Path)
         wrong = [live.ask("/users/me", live.keys["unknown"]).status for _ in range(12)]
         assert wrong == [401] * 10 + [429] * 2
         other = {"headers": ["X-Forwarded-For: 2001:db8::1"]}  # this machine is a trusted proxy
-        assert own_status(live) == 429
-        assert live.ask("/users/me", live.keys["web"], **other).status == 200
+        assert live.ask("/users/me", live.keys["unknown"], **other).status == 401
+        assert own_status(live) == 200  # a known key needs no look-up
         assert live.ask("/users/me").status == 401
         assert live.ask("/health/live").status == 200

@@ -19,8 +19,8 @@ def test_what_an_endpoint_raises_is_exported_without_a_key(
             for location in live.locations:
                 for target in ("/bug", "/number/x", "/users/me"):
                     live.ask(target, key, location=location)
-            elsewhere = [f"{NAMES['header']}: {key}", f"Cookie: {NAMES['cookie']}={key}"]
-            for header in elsewhere:
+            headers = [f"{NAMES['header']}: {key}", f"Cookie: {NAMES['cookie']}={key}"]
+            for header in [*headers, f"Authorization: Bearer {key}"]:
                 live.ask(f"/cut?api_key={key}", headers=[header])
     written = live.log.read_text(encoding="utf-8")
     assert "RuntimeError" in written

@@ -333,17 +333,19 @@ def test_path_of_many_segments_refuses_to_start() -> None:
 
 async def test_server_is_told_that_the_service_does_not_start() -> None:
     app = make_public_app("GET /nowhere")
-    sent: list[str] = []
+    sent: list[dict[str, str]] = []
 
     async def receive() -> dict[str, str]:
         return {"type": "lifespan.startup"}
 
     async def send(message: dict[str, str]) -> None:
-        sent.append(message["type"])
+        sent.append(message)
 
-    with pytest.raises(ValueError, match="matches no route"):
-        await app({"type": "lifespan", "state": {}}, receive, send)  # type: ignore[arg-type]
-    assert sent == ["lifespan.startup.failed"]
+    await app({"type": "lifespan", "state": {}}, receive, send)  # type: ignore[arg-type]
+    [message] = sent
+    assert message["type"] == "lifespan.startup.failed"
+    assert "'GET /nowhere' matches no route" in message["message"]
+    assert message["message"].count("\n") == 0
     with pytest.raises(ValueError, match="matches no route"):
         await call_asgi(app, "/nowhere")
 {% else %}

@@ -51,11 +51,11 @@ class Process:
         """Return whether it responds to a request on a new connection."""
         try:
             connection = Connection(self.port)
-        except ConnectionRefusedError:
+            with connection.socket:
+                connection.get("/a")
+                return b"HTTP/1.1 200 " in connection.socket.recv(65536)
+        except ConnectionError:
             return False
-        with connection.socket:
-            connection.get("/a")
-            return b"HTTP/1.1 200 " in connection.socket.recv(65536)
 
 
 @contextmanager
