@@ -458,6 +458,20 @@ def check_lifetime(
         )
 
 
+{% if cookiecutter.__settings %}
+def find_overlong_keys(settings: AuthSettings) -> list[str]:
+    """Return a warning that names the keys which live for longer than `MAX_KEY_LIFETIME`."""
+    longest = settings.max_key_lifetime
+    if longest is None:
+        return []
+    latest = datetime.now(UTC) + longest
+    ids = [
+        entry.id for entry in settings.api_keys if entry.expires is None or entry.expires > latest
+    ]
+    return [f"Keys that live for longer than MAX_KEY_LIFETIME: {', '.join(ids)}"] if ids else []
+
+
+{% endif %}
 def describe_errors(error: ValidationError, *, environment: bool = False) -> str:
     """Return the problems in one line, in the words of their reader.
 
