@@ -481,6 +481,23 @@ def test_open_docs_are_warned_about(fields: dict[str, Any], warned: bool) -> Non
     assert bool(warnings) == warned
 
 
+{% if cookiecutter.__settings %}
+def test_keys_that_live_too_long_are_warned_about() -> None:
+    entries = [{**ENTRY, "id": "endless"}]
+    for key_id, digit, expires in (("long", "b", "2099-01-31"), ("old", "c", "2020-01-31")):
+        entries.append({**ENTRY, "id": key_id, "sha256": digit * 64, "expires": expires})
+    assert find_warnings(make_settings(api_keys=entries)) == []
+    [warning] = find_warnings(make_settings(api_keys=entries, max_key_lifetime="90d"))
+    assert warning == "Keys that live for longer than MAX_KEY_LIFETIME: endless, long"
+
+
+{% endif %}
+@pytest.mark.parametrize("lifetime", ["0", "90", "-1d", "long"])
+def test_a_longest_lifetime_is_a_duration(lifetime: str) -> None:
+    with pytest.raises(ValueError, match="duration"):
+        make_settings(max_key_lifetime=lifetime)
+
+
 @pytest.mark.anyio
 async def test_routes_take_the_settings_of_their_application() -> None:
     app = FastAPI()

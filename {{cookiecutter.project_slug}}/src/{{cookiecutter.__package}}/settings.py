@@ -11,7 +11,17 @@ from fastapi import Depends, Request
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
+{% if cookiecutter.__settings %}
+from .auth.settings import (
+    AuthSettings,
+    find_misspelt_names,
+    find_overlong_keys,
+    in_development,
+    read_list,
+)
+{% else %}
 from .auth.settings import AuthSettings, find_misspelt_names, in_development, read_list
+{% endif %}
 from .auth.settings import load_settings as load
 
 _ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
@@ -94,7 +104,11 @@ def load_settings() -> Settings:
 
 def find_warnings(settings: Settings) -> list[str]:
     """Return what the operator should know about these settings when the service starts."""
+{% if cookiecutter.__settings %}
+    warnings = [*find_misspelt_names(Settings), *find_overlong_keys(settings)]
+{% else %}
     warnings = find_misspelt_names(Settings)
+{% endif %}
     if settings.development and settings.docs_public and not _is_loopback(settings.host):
         warnings.append(
             f"FASTAPI_ENV=development: whoever can connect to {settings.host} can read /docs and"

@@ -2,12 +2,14 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
+from . import keys
 from .settings import ENV_FILE, redact
 
 # The width from which a table has all of its columns.
@@ -23,7 +25,7 @@ Scopes = Annotated[
 ]
 Expires = Annotated[
     str | None,
-    typer.Option(metavar="WHEN", help="The last day (UTC), such as 2030-12-31, or a moment."),
+    typer.Option(metavar="WHEN", help="The last day (UTC), such as 2030-12-31, a moment, or 90d."),
 ]
 Networks = Annotated[
     list[str] | None,
@@ -79,6 +81,15 @@ def _errors_of(command: str) -> Iterator[None]:
         if not isinstance(error.code, str):
             raise  # the server ends with a status of its own
         raise CommandError(f"{command}: {error.code}", 1) from None
+
+
+def read_end(text: str | None) -> str | None:
+    """Return the end that an option stands for; a duration such as `90d` begins now."""
+    try:
+        duration = keys.parse_duration(text or "")
+    except ValueError:
+        return text
+    return keys.format_expires(datetime.now(UTC).replace(microsecond=0) + duration)
 
 
 def print_table(

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from starlette.types import Scope
 
-from .records import KeyRecord
+from .records import KeyRecord, KeyStore
 from .refusals import Refusal
 
 STATE_KEY = "request_context"
@@ -23,6 +23,8 @@ class Consumer(NamedTuple):
 
 class RequestAuthenticator(Protocol):
     """What dependencies and pages ask of the authenticator of the service."""
+
+    store: KeyStore
 
     async def __call__(self, scope: Scope) -> Consumer:
         """Return the consumer of a request."""

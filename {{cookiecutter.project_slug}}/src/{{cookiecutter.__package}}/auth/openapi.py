@@ -17,7 +17,7 @@ from .locations import Location
 Document = dict[str, Any]
 
 _METHODS = {"get", "put", "post", "delete", "options", "head", "patch", "trace"}
-_ERROR_SCHEMA = {
+ERROR_SCHEMA = {
     "type": "object",
     "title": "Error",
     "required": ["detail"],
@@ -199,6 +199,6 @@ def _add_error_schema(components: Document) -> Document:
     """Add the schema of errors, under another name where the owner has an `Error`; return a reference."""
     schemas = components.setdefault("schemas", {})
     names = ("Error", *(f"ServiceError{number}" for number in range(1, len(schemas) + 2)))
-    name = next(name for name in names if schemas.get(name, _ERROR_SCHEMA) == _ERROR_SCHEMA)
-    schemas[name] = _ERROR_SCHEMA
+    name = next(name for name in names if schemas.get(name, ERROR_SCHEMA) == ERROR_SCHEMA)
+    schemas[name] = ERROR_SCHEMA
     return {"$ref": f"#/components/schemas/{name}"}

@@ -9,7 +9,7 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from pathlib import Path
 {% if cookiecutter.__settings %}
@@ -85,7 +85,7 @@ _EXPLANATIONS = {
     "tuple_type": 'write a list, such as ["192.0.2.0/24"]',
 }
 
-S = TypeVar("S", bound="AuthSettings")
+S = TypeVar("S", bound="KeyPolicy")
 
 
 def read_list(value: Any) -> Any:
@@ -157,6 +157,13 @@ def _read_environment(value: Any) -> Any:
 def _read_expires(value: object) -> datetime:
     # TOML has dates and moments of its own.
     return value if isinstance(value, datetime) and value.tzinfo else keys.parse_expires(str(value))
+
+
+def _read_lifetime(value: object) -> timedelta:
+    lifetime = value if isinstance(value, timedelta) else keys.parse_duration(str(value))
+    if not lifetime:
+        raise ValueError("a key that lives for no time is of no use: write a duration such as 365d")
+    return lifetime
 {% if cookiecutter.__database %}
 
 
@@ -169,7 +176,10 @@ def _check_database_url(url: SecretStr) -> SecretStr:
 Origins = Annotated[
     tuple[Annotated[str, AfterValidator(_check_origin)], ...], NoDecode, BeforeValidator(read_list)
 ]
+ConsumerName = Annotated[str, AfterValidator(_checked(keys.check_consumer))]
+KeyName = Annotated[str, AfterValidator(_checked(keys.check_name))]
 Expires = Annotated[datetime, BeforeValidator(_read_expires)]
+Lifetime = Annotated[timedelta, BeforeValidator(_read_lifetime)]
 Scopes = frozenset[Annotated[str, AfterValidator(_checked(keys.check_scope))]]
 Id = Annotated[
     str,
@@ -187,11 +197,11 @@ class KeyEntry(BaseModel):
 
     id: Id = ""
     """The public id, which logs show; by default it is derived from the hash."""
-    name: Annotated[str, AfterValidator(_checked(keys.check_name))] | None = None
+    name: KeyName | None = None
     """What the key is for, such as `billing, staging`."""
     hint: Hint | None = None
     """The last four random characters of the key."""
-    consumer: Annotated[str, AfterValidator(_checked(keys.check_consumer))]
+    consumer: ConsumerName
     """The holder of the key."""
     sha256: Annotated[str, AfterValidator(_check_digest)] = Field(repr=False)
     """The SHA-256 hash of the key, 64 hexadecimal digits."""
@@ -280,11 +290,11 @@ Entries = Annotated[
 ]
 
 
-class AuthSettings(BaseSettings):
-    """The settings of API keys; `Settings` of the service inherits them.
+class KeyPolicy(BaseSettings):
+    """The settings that matter when a key is created, and the sources of all settings.
 
     Raises:
-        ValueError: a setting is missing or not valid, or a source cannot be read.
+        ValueError: a setting is not valid, or a source cannot be read.
     """
 
     model_config = SettingsConfigDict(
@@ -299,6 +309,42 @@ class AuthSettings(BaseSettings):
         use_attribute_docstrings=True,
         validate_default=True,
     )
+
+    max_key_lifetime: Lifetime | None = None
+    """How long a new key may live, such as `365d`; a key without an end is then refused."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _clean(cls, values: Any) -> Any:
+        cleaned: dict[str, Any] = {}
+        for name, value in dict(values).items():
+            # In TOML too, a setting may be written as in `.env`.
+            known = name.lower() if name.lower() in cls.model_fields else name
+            text = _clean_text(value)
+            if text != "" and (known == name or known not in values):
+                cleaned[known] = text
+        return cleaned
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return the sources of the settings; the first one that has a setting wins."""
+        toml_settings = TomlConfigSettingsSource(settings_cls)
+        return (init_settings, env_settings, dotenv_settings, file_secret_settings, toml_settings)
+
+
+class AuthSettings(KeyPolicy):
+    """The settings of API keys; `Settings` of the service inherits them.
+
+    Raises:
+        ValueError: a setting is missing or not valid, or a source cannot be read.
+    """
 
     fastapi_env: Annotated[
         Literal["production", "development"], BeforeValidator(_read_environment)
@@ -337,18 +383,6 @@ class AuthSettings(BaseSettings):
     failed_attempts_limit: RateLimit = "60/minute"
     """How many invalid keys an address may send before it has to wait."""
 {% endif %}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _clean(cls, values: Any) -> Any:
-        cleaned: dict[str, Any] = {}
-        for name, value in dict(values).items():
-            # In TOML too, a setting may be written as in `.env`.
-            known = name.lower() if name.lower() in cls.model_fields else name
-            text = _clean_text(value)
-            if text != "" and (known == name or known not in values):
-                cleaned[known] = text
-        return cleaned
 {% if cookiecutter.__settings %}
 
     @model_validator(mode="after")
@@ -366,19 +400,6 @@ class AuthSettings(BaseSettings):
     def development(self) -> bool:
         """Whether this process runs for development, as FastAPI's own `FASTAPI_ENV` says."""
         return self.fastapi_env == "development"
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Return the sources of the settings; the first one that has a setting wins."""
-        toml_settings = TomlConfigSettingsSource(settings_cls)
-        return (init_settings, env_settings, dotenv_settings, file_secret_settings, toml_settings)
 
 
 def load_settings(settings_class: type[S]) -> S:
@@ -419,6 +440,38 @@ def find_misspelt_names(settings_class: type[BaseSettings]) -> list[str]:
     return warnings
 
 
+def check_lifetime(
+    expires: datetime | None, longest: timedelta | None, *, created: datetime | None = None
+) -> None:
+    """Check the end of a key against `MAX_KEY_LIFETIME`; a key that is created now needs no date.
+
+    Raises:
+        ValueError: the key would live for longer, or without an end.
+    """
+    if longest is None:
+        return
+    latest = (created or datetime.now(UTC)) + longest
+    if expires is None or expires > latest:
+        raise ValueError(
+            f"MAX_KEY_LIFETIME: a key ends by {latest:%Y-%m-%d %H:%M} UTC at the latest: set an"
+            " earlier end"
+        )
+
+
+{% if cookiecutter.__settings %}
+def find_overlong_keys(settings: AuthSettings) -> list[str]:
+    """Return a warning that names the keys which live for longer than `MAX_KEY_LIFETIME`."""
+    longest = settings.max_key_lifetime
+    if longest is None:
+        return []
+    latest = datetime.now(UTC) + longest
+    ids = [
+        entry.id for entry in settings.api_keys if entry.expires is None or entry.expires > latest
+    ]
+    return [f"Keys that live for longer than MAX_KEY_LIFETIME: {', '.join(ids)}"] if ids else []
+
+
+{% endif %}
 def describe_errors(error: ValidationError, *, environment: bool = False) -> str:
     """Return the problems in one line, in the words of their reader.
 
