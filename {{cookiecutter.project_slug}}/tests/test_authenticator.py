@@ -215,5 +215,5 @@ async def test_log_says_where_a_misplaced_key_was(headers: dict[str, str], place
     with pytest.raises(Refusal) as caught:
         await Authenticator(LOCATIONS, store)(scope)  # type: ignore[arg-type]
     assert caught.value.reason is (Reason.WRONG_LOCATION if place else Reason.MISSING)
-    assert caught.value.note == place
+    assert caught.value.details == ({"sent_in": place} if place else {})
     assert store.asked == []

@@ -10,6 +10,7 @@ from starlette.types import Scope
 from . import keys
 from .context import Consumer, RequestContext, get_context
 from .locations import Location
+from .metrics import observe
 from .records import KeyRecord, KeyStore
 from .refusals import Reason, Refusal, unauthenticated
 
@@ -22,6 +23,11 @@ class Authenticator:
     def __init__(self, locations: tuple[Location, ...], store: KeyStore) -> None:
         self.locations = locations
         self.store = store
+        observe(self)
+
+    def availability(self) -> dict[str, bool]:
+        """Tell for the metrics what is available."""
+        return {"store": self.store.available}
 
     async def __call__(self, scope: Scope) -> Consumer:
         """Return the consumer; asked again about the same request, give the same result.
@@ -75,7 +81,7 @@ class Authenticator:
             raise unauthenticated(Reason.MISTYPED if mistyped else Reason.MALFORMED)
         record = await self.look_up(digest, context)
         if record is None:
-            raise unauthenticated(Reason.UNKNOWN, f"ends in {keys.key_hint(key)}")
+            raise unauthenticated(Reason.UNKNOWN, hint=keys.key_hint(key))
         return record
 
     def look_up(self, digest: str, context: RequestContext) -> Awaitable[KeyRecord | None]:
@@ -103,7 +109,7 @@ class Authenticator:
                 return location, sent
         misplaced = context.misplaced or _find_misplaced_key(scope)
         if misplaced:
-            raise unauthenticated(Reason.WRONG_LOCATION, misplaced)
+            raise unauthenticated(Reason.WRONG_LOCATION, sent_in=misplaced)
         raise unauthenticated(Reason.MISSING)
 
 
@@ -122,7 +128,7 @@ def _check_network(record: KeyRecord, context: RequestContext) -> None:
     try:
         address = ip_address(context.client)
     except ValueError:  # unknown, such as that of a Unix socket
-        raise unauthenticated(Reason.NETWORK, "the client's address is unknown") from None
+        raise unauthenticated(Reason.NETWORK) from None
     if not any(address in network for network in record.networks):
         raise unauthenticated(Reason.NETWORK)
 

@@ -54,6 +54,7 @@ class RequestContext:
     key: KeyRecord | None = None
     consumer: Consumer | None = None
     refusal: Refusal | None = None
+    refusal_event: str = "request_refused"
     response_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
 
 

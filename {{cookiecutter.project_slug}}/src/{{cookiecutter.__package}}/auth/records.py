@@ -28,6 +28,10 @@ class KeyRecord:
 class KeyStore(Protocol):
     """Where keys are kept."""
 
+    @property
+    def available(self) -> bool:
+        """Whether the store could be asked the last time."""
+
     def peek(self, digest: str) -> KeyRecord | None:
         """Return the key with this hash where the store knows it without asking anybody."""
 
