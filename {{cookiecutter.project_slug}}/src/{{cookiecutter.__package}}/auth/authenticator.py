@@ -1,5 +1,6 @@
 """API key authentication: from a request or WebSocket handshake to the consumer."""
 
+import logging
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -11,8 +12,13 @@ from . import keys
 from .context import Consumer, RequestContext, get_context
 from .locations import Location
 from .metrics import observe
-from .records import KeyRecord, KeyStore
+from .records import KeyRecord, KeyStore, ServiceEvent
 from .refusals import Reason, Refusal, unauthenticated
+
+# How many expired keys are remembered, so that only the first refusal of each is an event.
+MAX_EXPIRED = 10_000
+
+logger = logging.getLogger(__name__)
 
 _MARK = f"{keys.PREFIX}_".encode()  # every key starts with it
 
@@ -23,6 +29,7 @@ class Authenticator:
     def __init__(self, locations: tuple[Location, ...], store: KeyStore) -> None:
         self.locations = locations
         self.store = store
+        self._expired: set[str] = set()  # the keys whose first refusal was logged
         observe(self)
 
     def availability(self) -> dict[str, bool]:
@@ -71,7 +78,12 @@ class Authenticator:
         # A key that the store knows has a valid format: only the others are checked for theirs.
         record = self.store.peek(digest) or await self._find(sent[0], digest, context)
         context.key = record
-        _check_state(record)
+        try:
+            _check_state(record)
+        except Refusal as refusal:
+            if refusal.reason is Reason.EXPIRED and record.id not in self._expired:
+                self._note_expired(context)
+            raise
         _check_network(record, context)
         return record
 
@@ -87,6 +99,25 @@ class Authenticator:
     def look_up(self, digest: str, context: RequestContext) -> Awaitable[KeyRecord | None]:
         """Return the record of a key that the store does not know yet, or None if there is none."""
         return self.store.find(digest)
+
+    def note_event(self, event: str, context: RequestContext) -> None:
+        """Log what happened to the key of a request, and save it where the store can."""
+        key = context.key
+        if key is not None:
+            fields = {"event": event, "client": context.client, "actor": key.id}
+            logger.info("%s: key %s", event, key.id, extra=fields)
+            self.store_event(event, context)
+
+    def store_event(self, event: str, context: RequestContext) -> None:
+        """Save what happened to the key of a request where the store can."""
+        key, now = context.key, datetime.now(UTC)
+        if key is not None:
+            self.store.note_event(ServiceEvent(event, key.id, key.consumer, context.client, now))
+
+    def _note_expired(self, context: RequestContext) -> None:
+        if context.key is not None and len(self._expired) < MAX_EXPIRED:
+            self._expired.add(context.key.id)
+            self.note_event("key_expired", context)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
