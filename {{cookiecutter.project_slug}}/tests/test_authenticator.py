@@ -20,7 +20,10 @@ from {{ cookiecutter.__package }}.auth.context import (
 from {{ cookiecutter.__package }}.auth.locations import (
     Location,
 )
-from {{ cookiecutter.__package }}.auth.records import KeyRecord
+from {{ cookiecutter.__package }}.auth.records import (
+    KeyRecord,
+    ServiceEvent,
+)
 from {{ cookiecutter.__package }}.auth.refusals import (
     Reason,
     Refusal,
@@ -40,6 +43,7 @@ class FakeStore:
         self.record = record
         self.asked: list[str] = []
         self.used: list[str] = []
+        self.events: list[str] = []
 
     def peek(self, digest: str) -> None:
         """Know nothing."""
@@ -52,6 +56,10 @@ class FakeStore:
         """Return the record."""
         self.asked.append(digest)
         return self.record if digest == keys.hash_key(WEB_KEY) else None
+
+    def note_event(self, event: ServiceEvent) -> None:
+        """Note an event."""
+        self.events.append(event.event)
 
     def note_use(self, key_id: str) -> None:
         """Note the id."""
@@ -136,8 +144,9 @@ async def test_exactly_one_key_is_accepted(sent: tuple[()] | int, reason: Reason
     ids=["revoked", "disabled", "expired", "not yet expired"],
 )
 async def test_state_of_a_key_decides(fields: dict[str, object], reason: Reason | None) -> None:
-    refused, _ = await authenticate(make_record(**fields), WEB_KEY)
+    refused, store = await authenticate(make_record(**fields), WEB_KEY)
     assert refused is reason
+    assert store.events == (["key_expired"] if reason is Reason.EXPIRED else [])
 
 
 @pytest.mark.parametrize(("before", "reason"), [(HOUR, None), (timedelta(), Reason.EXPIRED)])
@@ -215,5 +224,5 @@ async def test_log_says_where_a_misplaced_key_was(headers: dict[str, str], place
     with pytest.raises(Refusal) as caught:
         await Authenticator(LOCATIONS, store)(scope)  # type: ignore[arg-type]
     assert caught.value.reason is (Reason.WRONG_LOCATION if place else Reason.MISSING)
-    assert caught.value.note == place
+    assert caught.value.details == ({"sent_in": place} if place else {})
     assert store.asked == []

@@ -80,9 +80,9 @@ def test_line_names_request_and_consumer(log: Log, context: RequestContext) -> N
 
 
 def test_line_names_the_reason_of_a_refusal(log: Log, context: RequestContext) -> None:
-    context.refusal = unauthenticated(Reason.UNKNOWN, "ends in abcd")
+    context.refusal = unauthenticated(Reason.UNKNOWN, hint="abcd")
     log.logger.info("GET /")
-    assert log.text.getvalue().endswith('request_id=8f3a reason=unknown note="ends in abcd"\n')
+    assert log.text.getvalue().endswith("request_id=8f3a reason=unknown hint=abcd\n")
 
 
 def test_line_is_json_in_production(log: Log, context: RequestContext) -> None:

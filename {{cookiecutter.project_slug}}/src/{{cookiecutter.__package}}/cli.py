@@ -1,10 +1,14 @@
 """The program: `{{ cookiecutter.project_slug }} serve`, `{{ cookiecutter.project_slug }} keys …`."""
 
 import io
-{% if cookiecutter.__limited %}
+{% if cookiecutter.__database or cookiecutter.__limited %}
 import logging
 {% endif %}
 import sys
+{% if cookiecutter.__database %}
+from collections.abc import Iterator
+from contextlib import contextmanager
+{% endif %}
 
 import typer
 
@@ -13,8 +17,14 @@ from .auth.commands import Command, run
 {% if cookiecutter.__limited %}
 from .auth.limit_settings import MEMORY
 {% endif %}
+{% if cookiecutter.__database %}
+from .log_lines import format_json
+{% endif %}
 
 PROGRAM = "{{ cookiecutter.project_slug }}"
+{% if cookiecutter.__database %}
+EVENT_FIELDS = ("event", "key_id", "consumer", "actor", "successor", "fields")
+{% endif %}
 
 app = typer.Typer(
     help="Serve the application, and manage its API keys.",
@@ -68,8 +78,39 @@ def migrate() -> None:
 {% endif %}
 
 
+{% if cookiecutter.__database %}
+class EventHandler(logging.Handler):
+    """Writes what happened to keys to stderr, one line of JSON each."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write an event."""
+        fields = {name: value for name, value in vars(record).items() if name in EVENT_FIELDS}
+        print(format_json(record, fields), file=sys.stderr)
+
+
+@contextmanager
+def log_events() -> Iterator[None]:
+    """Log events of keys where a program reads them; a person sees what the command prints."""
+    logger, handler = logging.getLogger(f"{__package__}.auth.key_events"), EventHandler()
+    level = logger.level
+    if not sys.stderr.isatty():
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+
+
+{% endif %}
 def main(arguments: list[str] | None = None) -> None:
     """Run the program; a mistake is one line on stderr and exit status 2."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may not know every name
+{% if cookiecutter.__database %}
+    with log_events():
+        run(app, PROGRAM, arguments)
+{% else %}
     run(app, PROGRAM, arguments)
+{% endif %}

@@ -60,9 +60,7 @@ def _request_fields() -> dict[str, Any]:
     if context.consumer is not None:
         fields["location"] = context.consumer.location
     if context.refusal is not None:
-        fields["reason"] = str(context.refusal.reason)
-        if context.refusal.note:
-            fields["note"] = context.refusal.note
+        fields |= {"reason": str(context.refusal.reason), **context.refusal.details}
     return fields
 
 

@@ -11,6 +11,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .auth.context import STATE_KEY, RequestContext, current_context, get_context
+from .auth.events import RefusalLog
 from .auth.keys import KEY_LENGTH, redact
 from .auth.locations import Location
 from .auth.middleware import send_refusal
@@ -39,6 +40,7 @@ class RequestContextMiddleware:
     def __init__(self, app: ASGIApp, locations: Sequence[Location]) -> None:
         self.app = app
         self.locations = locations
+        self.refusals = RefusalLog()
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "lifespan":
@@ -53,10 +55,23 @@ class RequestContextMiddleware:
                 location.take_from_url(scope, context)
         if scope["query_string"] or len(scope["path"]) >= KEY_LENGTH:
             redact_url(scope, context)
-        send = _with_headers(send, context)
+        send = self._reporting(send, context)
         if scope["type"] == "websocket" and _DENIAL not in (scope.get("extensions") or {}):
             send = _closing(send)
         return self.app(scope, receive, send)
+
+    def _reporting(self, send: Send, context: RequestContext) -> Send:
+        """Return a `send` that adds headers to the response, and reports how the request ended."""
+
+        def send_reporting(message: Message) -> Awaitable[None]:
+            if message["type"] in _RESPONSE_STARTS:
+                self.refusals.report(context, message.get("status", 101))
+                message = {**message, "headers": _complete_headers(message, context)}
+            elif message["type"] == "websocket.close" and context.refusal is not None:
+                self.refusals.report(context, 403)
+            return send(message)
+
+        return send_reporting
 
 
 def read_context(scope: Scope) -> RequestContext:
@@ -102,15 +117,6 @@ def redact_url(scope: Scope, context: RequestContext) -> None:
     # A client may send raw bytes, which the server's access log cannot write.
     printable = quote(redacted, safe=string.punctuation, encoding="latin-1")
     scope["query_string"] = printable.encode("ascii")
-
-
-def _with_headers(send: Send, context: RequestContext) -> Send:
-    def send_with_headers(message: Message) -> Awaitable[None]:
-        if message["type"] in _RESPONSE_STARTS:
-            message = {**message, "headers": _complete_headers(message, context)}
-        return send(message)
-
-    return send_with_headers
 
 
 def _complete_headers(message: Message, context: RequestContext) -> list[tuple[bytes, bytes]]:

@@ -168,8 +168,11 @@ class Service(FastAPI):
             _check_middleware(middleware.cls)
         for warning in find_warnings(self.settings):
             logger.warning(warning)
-        async with self.authenticator.running(), self._own_lifespan(app) as state:
-            yield state
+        try:
+            async with self.authenticator.running(), self._own_lifespan(app) as state:
+                yield state
+        finally:
+            self._app.refusals.flush()
 
 
 def _check_middleware(middleware_class: Any) -> None:

@@ -1,5 +1,6 @@
 """API key authentication: from a request or WebSocket handshake to the consumer."""
 
+import logging
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -10,8 +11,14 @@ from starlette.types import Scope
 from . import keys
 from .context import Consumer, RequestContext, get_context
 from .locations import Location
-from .records import KeyRecord, KeyStore
+from .metrics import observe
+from .records import KeyRecord, KeyStore, ServiceEvent
 from .refusals import Reason, Refusal, unauthenticated
+
+# How many expired keys are remembered, so that only the first refusal of each is an event.
+MAX_EXPIRED = 10_000
+
+logger = logging.getLogger(__name__)
 
 _MARK = f"{keys.PREFIX}_".encode()  # every key starts with it
 
@@ -22,6 +29,12 @@ class Authenticator:
     def __init__(self, locations: tuple[Location, ...], store: KeyStore) -> None:
         self.locations = locations
         self.store = store
+        self._expired: set[str] = set()  # the keys whose first refusal was logged
+        observe(self)
+
+    def availability(self) -> dict[str, bool]:
+        """Tell for the metrics what is available."""
+        return {"store": self.store.available}
 
     async def __call__(self, scope: Scope) -> Consumer:
         """Return the consumer; asked again about the same request, give the same result.
@@ -65,7 +78,12 @@ class Authenticator:
         # A key that the store knows has a valid format: only the others are checked for theirs.
         record = self.store.peek(digest) or await self._find(sent[0], digest, context)
         context.key = record
-        _check_state(record)
+        try:
+            _check_state(record)
+        except Refusal as refusal:
+            if refusal.reason is Reason.EXPIRED and record.id not in self._expired:
+                self._note_expired(context)
+            raise
         _check_network(record, context)
         return record
 
@@ -75,12 +93,31 @@ class Authenticator:
             raise unauthenticated(Reason.MISTYPED if mistyped else Reason.MALFORMED)
         record = await self.look_up(digest, context)
         if record is None:
-            raise unauthenticated(Reason.UNKNOWN, f"ends in {keys.key_hint(key)}")
+            raise unauthenticated(Reason.UNKNOWN, hint=keys.key_hint(key))
         return record
 
     def look_up(self, digest: str, context: RequestContext) -> Awaitable[KeyRecord | None]:
         """Return the record of a key that the store does not know yet, or None if there is none."""
         return self.store.find(digest)
+
+    def note_event(self, event: str, context: RequestContext) -> None:
+        """Log what happened to the key of a request, and save it where the store can."""
+        key = context.key
+        if key is not None:
+            fields = {"event": event, "client": context.client, "actor": key.id}
+            logger.info("%s: key %s", event, key.id, extra=fields)
+            self.store_event(event, context)
+
+    def store_event(self, event: str, context: RequestContext) -> None:
+        """Save what happened to the key of a request where the store can."""
+        key, now = context.key, datetime.now(UTC)
+        if key is not None:
+            self.store.note_event(ServiceEvent(event, key.id, key.consumer, context.client, now))
+
+    def _note_expired(self, context: RequestContext) -> None:
+        if context.key is not None and len(self._expired) < MAX_EXPIRED:
+            self._expired.add(context.key.id)
+            self.note_event("key_expired", context)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -103,7 +140,7 @@ class Authenticator:
                 return location, sent
         misplaced = context.misplaced or _find_misplaced_key(scope)
         if misplaced:
-            raise unauthenticated(Reason.WRONG_LOCATION, misplaced)
+            raise unauthenticated(Reason.WRONG_LOCATION, sent_in=misplaced)
         raise unauthenticated(Reason.MISSING)
 
 
@@ -122,7 +159,7 @@ def _check_network(record: KeyRecord, context: RequestContext) -> None:
     try:
         address = ip_address(context.client)
     except ValueError:  # unknown, such as that of a Unix socket
-        raise unauthenticated(Reason.NETWORK, "the client's address is unknown") from None
+        raise unauthenticated(Reason.NETWORK) from None
     if not any(address in network for network in record.networks):
         raise unauthenticated(Reason.NETWORK)
 

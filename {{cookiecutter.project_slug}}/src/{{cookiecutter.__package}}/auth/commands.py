@@ -118,6 +118,8 @@ def print_table(
 def _to_cell(field: str, value: Any) -> str:
     if isinstance(value, list):
         return " ".join(value)
+    if isinstance(value, int):
+        return str(value)
     days_only = field in ("created", "expires", "last_used")
     return (value or "")[: DAY_LENGTH if days_only else None]
 

@@ -32,6 +32,12 @@ class RequestAuthenticator(Protocol):
     async def authenticate_key(self, sent: list[str], context: "RequestContext") -> KeyRecord:
         """Return the record of the one valid key that was sent."""
 
+    def note_event(self, event: str, context: "RequestContext") -> None:
+        """Log and save what happened to the key of a request."""
+
+    def store_event(self, event: str, context: "RequestContext") -> None:
+        """Save what happened to the key of a request."""
+
     async def check_ready(self) -> None:
         """Return when keys can be looked up."""
 
@@ -56,6 +62,7 @@ class RequestContext:
     key: KeyRecord | None = None
     consumer: Consumer | None = None
     refusal: Refusal | None = None
+    refusal_event: str = "request_refused"
     response_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
 
 

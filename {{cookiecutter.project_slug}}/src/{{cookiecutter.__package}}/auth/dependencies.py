@@ -51,7 +51,9 @@ class RequiredKey(KeyDependency):
         missing = [scope for scope in required.scopes if scope not in consumer.scopes]
         if missing:
             detail = f"This needs a key with scope: {required.scope_str}"
-            refusal = Refusal(403, detail, Reason.SCOPE, note=" ".join(missing))
+            refusal = Refusal(
+                403, detail, Reason.SCOPE, details={"missing_scope": " ".join(missing)}
+            )
             get_context(connection.scope).refusal = refusal
             raise refusal
         return consumer

@@ -3,9 +3,12 @@
 import asyncio
 import logging
 from collections import OrderedDict
+from contextvars import Context
 from time import monotonic
+from typing import Any
 
 from .context import RequestContext
+from .metrics import count_refusal, count_request
 from .refusals import Refusal
 
 # How often the same refusal of the same client and key is logged at most, and how many are known.
@@ -14,7 +17,7 @@ MAX_KINDS = 10_000
 
 logger = logging.getLogger(__name__)
 
-Kind = tuple[str, str, str]
+Kind = tuple[str, str, str, str]
 
 
 class RefusalLog:
@@ -28,29 +31,58 @@ class RefusalLog:
         # When each kind may be logged again, and how often it came since then; the oldest first.
         self._kinds: OrderedDict[Kind, tuple[float, int]] = OrderedDict()
 
-    def add(self, context: RequestContext, refusal: Refusal) -> None:
-        """Log that a request was refused, or count it."""
+    def report(self, context: RequestContext, status: int) -> None:
+        """Log and count a request whose response begins now."""
+        if context.refusal is not None and status >= 400:
+            count_refusal(context.refusal.reason.value)
+            self._add(context, context.refusal)
+        elif context.consumer is not None:
+            count_request(context.consumer.name)
+
+    def flush(self) -> None:
+        """Log the repetitions that wait, when the service ends."""
+        for kind in list(self._kinds):
+            self._log_repetitions(kind)
+        self._kinds.clear()
+
+    def _add(self, context: RequestContext, refusal: Refusal) -> None:
         now = monotonic()
-        kind = (refusal.reason, context.client, context.key.id if context.key else "")
+        key_id = context.key.id if context.key else ""
+        kind = (context.refusal_event, refusal.reason.value, context.client, key_id)
         until, count = self._kinds.get(kind, (0.0, 0))
         if now < until:
             self._kinds[kind] = (until, count + 1)
             if not count:
-                asyncio.get_running_loop().call_later(until - now, self._log_repetitions, kind)
+                self._log_later(kind, until - now)
             return
+        self._log_repetitions(kind)  # where the timer's event loop has ended
+        self._remember(kind, now)
+        fields = {"event": kind[0], "client": context.client, "status": refusal.status_code}
+        logger.warning("Request refused: %s", refusal.reason, extra={**fields, "count": 1})
+
+    def _remember(self, kind: Kind, now: float) -> None:
         self._kinds[kind] = (now + REPEAT_SECONDS, 0)
         self._kinds.move_to_end(kind)
         if len(self._kinds) > MAX_KINDS:
+            self._log_repetitions(next(iter(self._kinds)))
             self._kinds.popitem(last=False)
-        fields = {"event": "request_refused", "status": refusal.status_code, "count": 1}
-        logger.warning("Request refused: %s", refusal.reason, extra=fields)
 
-    def _log_repetitions(self, kind: Kind) -> None:
-        _, count = self._kinds.pop(kind, (0.0, 0))
+    def _log_later(self, kind: Kind, seconds: float) -> None:
+        asyncio.get_running_loop().call_later(seconds, self._end_minute, kind)
+
+    def _end_minute(self, kind: Kind) -> None:
+        if self._log_repetitions(kind):
+            self._remember(kind, monotonic())
+
+    def _log_repetitions(self, kind: Kind) -> bool:
+        _, count = self._kinds.get(kind, (0.0, 0))
         if not count:
-            return
-        reason, client, key_id = kind
-        fields = {"event": "request_refused", "reason": reason, "client": client, "count": count}
-        if key_id:
-            fields["key_id"] = key_id
-        logger.warning("Request refused: %s, %d more times", reason, count, extra=fields)
+            return False
+        self._kinds[kind] = (0.0, 0)
+        event, reason, client, key_id = kind
+        fields: dict[str, Any] = {"event": event, "reason": reason, "client": client}
+        fields |= {"key_id": key_id} if key_id else {}
+        text = "Request refused: %s, %d more times"
+        # In a context of its own: the line is about many requests, and shows the id of none.
+        Context().run(logger.warning, text, reason, count, extra={**fields, "count": count})
+        return True

@@ -1,19 +1,31 @@
 """Metrics through the OpenTelemetry API, which costs nothing while no SDK is installed."""
 
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+from weakref import WeakSet
+
 from opentelemetry import metrics
+from opentelemetry.metrics import CallbackOptions, Observation
 
 # How many consumers get a label value of their own; the others share one.
 MAX_CONSUMERS = 200
 OTHER = "_other"
 
-_meter = metrics.get_meter(__package__ or __name__)
-_requests = _meter.create_counter(
-    "api_key.requests", unit="{request}", description="Authenticated requests by consumer"
-)
-_refusals = _meter.create_counter(
-    "api_key.refusals", unit="{request}", description="Refused requests by reason"
-)
+
+class Observed(Protocol):
+    """What is asked for its state when metrics are read."""
+
+    def availability(self) -> Mapping[str, bool]:
+        """Tell which of its parts are available."""
+
+
 _consumers: set[str] = set()
+_observed: WeakSet[Observed] = WeakSet()
+
+
+def observe(observed: Observed) -> None:
+    """Report the state of this object for as long as it exists."""
+    _observed.add(observed)
 
 
 def count_request(consumer: str) -> None:
@@ -29,3 +41,24 @@ def count_request(consumer: str) -> None:
 def count_refusal(reason: str) -> None:
     """Count a request that was refused."""
     _refusals.add(1, {"reason": reason})
+
+
+def read_availability(options: CallbackOptions) -> Iterable[Observation]:
+    """Return the state of each part, 1 or 0; the worse one where a process runs two services."""
+    states: dict[str, bool] = {}
+    for observed in list(_observed):
+        for part, available in observed.availability().items():
+            states[part] = available and states.get(part, True)
+    return [Observation(int(available), {"part": part}) for part, available in states.items()]
+
+
+_meter = metrics.get_meter(__package__ or __name__)
+_requests = _meter.create_counter(
+    "api_key.requests", unit="{request}", description="Requests with a valid key, by consumer"
+)
+_refusals = _meter.create_counter(
+    "api_key.refusals", unit="{request}", description="Refused requests, by reason"
+)
+_meter.create_observable_gauge(
+    "api_key.available", [read_availability], description="Whether keys and limits can be checked"
+)

@@ -4,7 +4,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import IPv4Network, IPv6Network
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 Network = IPv4Network | IPv6Network
 
@@ -25,8 +25,22 @@ class KeyRecord:
     revoked: bool = False
 
 
+class ServiceEvent(NamedTuple):
+    """What happened to a key while the service ran, for the store."""
+
+    event: str
+    key_id: str
+    consumer: str
+    client: str
+    time: datetime
+
+
 class KeyStore(Protocol):
     """Where keys are kept."""
+
+    @property
+    def available(self) -> bool:
+        """Whether the store could be asked the last time."""
 
     def peek(self, digest: str) -> KeyRecord | None:
         """Return the key with this hash where the store knows it without asking anybody."""
@@ -43,6 +57,9 @@ class KeyStore(Protocol):
 
     def note_use(self, key_id: str) -> None:
         """Note that the key with this id was accepted now."""
+
+    def note_event(self, event: ServiceEvent) -> None:
+        """Note an event; a store that can keep it saves it later."""
 
     async def check_ready(self) -> None:
         """Return when the store can be asked.

@@ -1,6 +1,8 @@
 """Refusals: the caller learns the status, the log learns the reason."""
 
+from collections.abc import Mapping
 from enum import StrEnum
+from types import MappingProxyType
 
 from fastapi import HTTPException
 
@@ -39,7 +41,7 @@ class Reason(StrEnum):
 
 
 class Refusal(HTTPException):
-    """The response to a request that is refused, and the reason for the log."""
+    """The response to a request that is refused, and the reason and details for the log."""
 
     def __init__(
         self,
@@ -47,18 +49,18 @@ class Refusal(HTTPException):
         detail: str,
         reason: Reason,
         *,
-        note: str = "",
+        details: Mapping[str, str] = MappingProxyType({}),
         headers: dict[str, str] | None = None,
     ) -> None:
         super().__init__(status_code, detail, {"Cache-Control": "no-store", **(headers or {})})
         self.reason = reason
-        self.note = note
+        self.details = details
 
 
-def unauthenticated(reason: Reason, note: str = "") -> Refusal:
+def unauthenticated(reason: Reason, **details: str) -> Refusal:
     """Return the response to a missing or invalid key (RFC 9110, section 15.5.2).
 
-    It is the same for every reason, so that an attacker learns nothing.
+    It is the same for every reason, so that an attacker learns nothing; `details` are for the log.
     """
     headers = {"WWW-Authenticate": CHALLENGE}
-    return Refusal(401, "Missing or invalid API key", reason, note=note, headers=headers)
+    return Refusal(401, "Missing or invalid API key", reason, details=details, headers=headers)

@@ -1,0 +1,61 @@
+"""What a text is that may be a key, for `keys find`."""
+
+import sys
+from typing import Any
+
+from . import keys
+
+
+def read_key() -> str:
+    """Return the key that was written to stdin: an argument would stay in the shell's history.
+
+    Raises:
+        ValueError: there is none, or more than one line.
+    """
+    if sys.stdin.isatty():
+        print("Paste the key, and press Enter.", file=sys.stderr)
+        text = sys.stdin.readline()
+    else:
+        text = sys.stdin.read(4096)
+    if not text.strip() or len(text.split()) > 1:
+        raise ValueError("write one key to stdin, for example from a file: keys find < key.txt")
+    return text.strip()
+
+
+def describe_unstored(key: str) -> dict[str, Any]:
+    """Return what a text is that is no key of the store."""
+    if keys.is_well_formed(key):
+        return {"state": "unknown", "hint": keys.key_hint(key)}
+    return {"state": "mistyped" if keys.has_key_format(key) else "not a key of this service"}
+
+
+def explain_found(found: dict[str, Any]) -> str:
+    """Return in one line whose key was found, and its state."""
+    state: str = found["state"]
+    if "id" not in found:
+        explained = {
+            "unknown": f"unknown: it is well formed, ends in {found.get('hint')}, and is not stored",
+            "mistyped": "mistyped: its checksum is wrong",
+        }
+        return explained.get(state, state)
+    since = {"expired": found["expires"], "revoked": found.get("revoked")}.get(state)
+    name = f" {found['name']!r}" if found["name"] else ""
+    return f"Key {found['id']}{name} of {found['consumer']}: {state}" + (
+        f" since {since}" if since else ""
+    )
+
+
+def select_keys(
+    rows: list[dict[str, Any]], consumer: str | None, state: str | None
+) -> list[dict[str, Any]]:
+    """Return the keys of this consumer and in this state, where one is named.
+
+    Raises:
+        ValueError: there is no such state.
+    """
+    states = ("valid", "expired", "revoked", "disabled")
+    if state not in (None, *states):
+        raise ValueError(f"{state!r} is not a state: use {', '.join(states)}")
+    return [
+        row for row in rows if consumer in (None, row["consumer"]) and state in (None, row["state"])
+    ]
