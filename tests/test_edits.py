@@ -107,8 +107,8 @@ def run_suite(project: Project, only: Sequence[str] = ()) -> str:
     files = [file for file in only if (project.folder / file).exists()]
     if only and not files:
         return ""
-    chosen = files or UNREACHED
-    status, output = project.run(*SUITE, "--basetemp", project.folder.parent / "tmp", *chosen)
+    tests = files or UNREACHED
+    status, output = project.run(*SUITE, "--basetemp", project.folder.parent / "tmp", *tests)
     return output if status else ""
 
 

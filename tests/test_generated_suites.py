@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.combinations import CHOICES
+from support.combinations import CHOICES, Answers
 from support.commands import find_python, run, run_python
 from support.generation import Bake
 from support.suites import SUITE, SUPPORTED
@@ -53,7 +53,7 @@ def test_its_own_tests_pass_on(
     other_python: Path, protection: str, bake: Bake, tmp_path: Path
 ) -> None:
     database = {"key_store": "database", "rate_limit": "yes"}
-    others = database if protection == "endpoints" else {}
+    others: Answers = database if protection == "endpoints" else {}
     project = bake(key_location="fallback", protection=protection, **others)
     finished = run(other_python, *SUITE, "--basetemp", tmp_path, cwd=project)
     assert finished.returncode == 0, finished.stdout + finished.stderr
