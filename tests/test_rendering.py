@@ -34,7 +34,8 @@ def texts(project: Path) -> dict[str, str]:
 def setting_names(project: Path) -> set[str]:
     """Return the names under which the environment knows the settings of a service."""
     [own] = project.glob("src/*/settings.py")
-    sources = {"Settings": own, "AuthSettings": own.parent / "auth/settings.py"}
+    kit = own.parent / "auth/settings.py"
+    sources = {"Settings": own, "AuthSettings": kit, "KeyPolicy": kit}
     return {
         field.target.id.upper()
         for name, source in sources.items()

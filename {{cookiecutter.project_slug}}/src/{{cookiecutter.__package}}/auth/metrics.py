@@ -59,6 +59,6 @@ _requests = _meter.create_counter(
 _refusals = _meter.create_counter(
     "api_key.refusals", unit="{request}", description="Refused requests, by reason"
 )
-_meter.create_observable_gauge(
+_availability = _meter.create_observable_gauge(
     "api_key.available", [read_availability], description="Whether keys and limits can be checked"
 )
