@@ -57,7 +57,7 @@ def allowed_cores() -> list[int]:
 
 
 def pin_server(pid: int) -> None:
-    """Leave a server the first core, and the other ones to whoever asks it; only Linux can."""
+    """Leave a server the first core, and the other ones to its clients; only Linux can."""
     if sys.platform == "linux":
         os.sched_setaffinity(pid, allowed_cores()[:1])
 

@@ -119,7 +119,7 @@ def generate_key() -> tuple[str, str]:
 def private_file(path: Path, text: str) -> Iterator[None]:
     """Create a file that from its first moment on only its owner can read.
 
-    It is removed again when it cannot be written whole, or when what comes with it fails.
+    It is removed again when it cannot be written whole, or when the step that needs it fails.
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

@@ -105,7 +105,7 @@ def test_a_redis_that_hangs_holds_nobody_up(
     with run_service(limited_project, LIMITED, tmp_path, **settings) as live:
         assert ask_often([live], 10) == {200: 5, 429: 5}
         redis.freeze()
-        assert ask_often([live], 100) == {200: 100}  # whoever waits gives up after 20 seconds
+        assert ask_often([live], 100) == {200: 100}  # a client gives up after 20 seconds
         assert "Redis was slower than 500 ms: requests pass uncounted" in about_redis(live)[0]
         redis.thaw()
         until(lambda: own_status(live) == 429)

@@ -69,7 +69,7 @@ class Postgres:
         self.execute("pg_ctl", "start", "-w", "-D", self.folder / "data", "-l", self.folder / "log")
 
     def stop(self) -> None:
-        """Stop it at once, whoever is connected."""
+        """Stop it at once, even if clients are connected."""
         self.execute("pg_ctl", "stop", "-w", "-m", "fast", "-D", self.folder / "data")
 
     @contextmanager

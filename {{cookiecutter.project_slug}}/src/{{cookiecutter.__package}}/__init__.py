@@ -1,3 +1,3 @@
-"""A FastAPI service that opens with an API key."""
+"""A FastAPI service protected by API keys."""
 
 __version__ = "0.1.0"
