@@ -100,7 +100,7 @@ class Site:
 
     def open_docs(self) -> Page:
         """Open the docs as somebody who may, but whose browser has no key."""
-        if self.live.whole_app:
+        if self.production:
             self.context.route("**/docs", self._let_in)
             self.context.route("**/openapi.json", self._let_in)
         page = self.open("/docs")
