@@ -91,7 +91,7 @@ def test_derived_value_given_by_hand_is_refused(run_hooks: RunHooks) -> None:
     assert "contradicts __database='yes'" in refusal(run_hooks("__database=yes"))
 
 
-@pytest.mark.parametrize("changes", [{}, {"author_name": "Ada", "license": "Apache-2.0"}])
+@pytest.mark.parametrize("changes", [{}, {"author_name": "Ada", "description": "Parcels"}])
 def test_replay_file_that_agrees_is_accepted(
     run_hooks: RunHooks, tmp_path: Path, output: Path, changes: dict[str, str]
 ) -> None:
