@@ -84,7 +84,8 @@ def test_the_service_does_what_its_openapi_document_says(
     config = tmp_path / "schemathesis.toml"
     if consumer:
         scheme = SCHEMES[live.locations[0]]
-        config.write_text(f'[auth.openapi.{scheme}]\napi_key = "{live.keys[consumer]}"\n')
+        field = "bearer" if live.locations[0] == "bearer" else "api_key"
+        config.write_text(f'[auth.openapi.{scheme}]\n{field} = "{live.keys[consumer]}"\n')
     else:
         config.write_text("")
     finished = run(
