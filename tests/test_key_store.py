@@ -191,16 +191,16 @@ def test_a_flood_of_keys_with_good_checksums_takes_nothing_from_others(
     wrong = [generate_key() for _ in range(3000)]
     with run_service(database_project, ANSWERS, tmp_path, DATABASE_URL=database_url) as live:
         stranger, _ = create_key(live, "customer")
-        before = postgres.asked("SELECT api_keys.digest")
+        before = postgres.asked("SELECT api_keys.id, api_keys.name")
         statuses = run_async(flood(live, [*wrong[:2000], stranger, *wrong[2000:]]))
-        queries = postgres.asked("SELECT api_keys.digest") - before
+        queries = postgres.asked("SELECT api_keys.id, api_keys.name") - before
         with psycopg.connect(database_url) as connection:
             query = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()"
             [(connections,)] = connection.execute(query.encode()).fetchall()
     assert statuses.count(401) == 3000
     assert statuses.count(200) == 1
     assert 0 < queries < 1500
-    assert connections <= 3  # two of the service, and the one that counts
+    assert connections <= 5  # four of the service at most, and the one that counts
 
 
 def test_processes_that_migrate_at_the_same_time_wait_for_each_other(
