@@ -60,7 +60,7 @@ def test_a_wrong_key_is_told_at_the_field_and_not_repeated(site: Site, kind: str
     assert navigation.value
     assert navigation.value.status == 401
     field = page.get_by_label("API key")
-    expect(field).to_have_accessible_description(re.compile("This key does not open the service"))
+    expect(field).to_have_accessible_description(re.compile("This key is not valid"))
     expect(field).to_have_attribute("aria-invalid", "true")
     expect(field).to_be_focused()
     expect(field).to_have_value("")
