@@ -1,6 +1,6 @@
 """CPU time per request, by calling the applications without a server: run in a process of its own.
 
-Prints a line of JSON for each round, so that whoever waits can show how far it is.
+Prints a line of JSON for each round, so that the caller can show the progress.
 """
 
 import argparse
@@ -182,9 +182,7 @@ async def run(found: list[Case], rounds: int) -> None:
     gc.collect()
     gc.freeze()
     for number in range(rounds):
-        time.sleep(
-            0.05
-        )  # whoever reads is done with the last round, and leaves the processor alone
+        time.sleep(0.05)  # the caller has read the last round, and leaves the processor alone
         measured = [
             None if case.slow and number else await measure(case, reference_first=number % 2 == 0)
             for case in found

@@ -23,7 +23,7 @@ LEFTOVER = re.compile(r"\{%|%\}|\{#|cookiecutter|jinja", re.IGNORECASE)
 LEFTOVER_BRACES = re.compile(r"\{\{|\}\}")
 WORKFLOW_EXPRESSION = re.compile(r"\$\{\{ [\w.]+ \}\}")
 # No more of the lines of a file with code may hold a condition.
-DENSEST = 0.40
+DENSEST = 0.30
 
 
 def texts(project: Path) -> dict[str, str]:

@@ -111,7 +111,7 @@ def find_warnings(settings: Settings) -> list[str]:
 {% endif %}
     if settings.development and settings.docs_public and not _is_loopback(settings.host):
         warnings.append(
-            f"FASTAPI_ENV=development: whoever can connect to {settings.host} can read /docs and"
+            f"FASTAPI_ENV=development: any client that reaches {settings.host} can read /docs and"
             " /openapi.json without a key"
         )
     return warnings
