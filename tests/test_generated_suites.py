@@ -22,7 +22,7 @@ def other_python(
     if not (python := find_python(version)):
         pytest.skip(f"Python {version} is not on this machine")
     environment = tmp_path_factory.mktemp("environment")
-    declared = bake(key_store="database") / "pyproject.toml"
+    declared = bake(key_store="database", rate_limit="yes") / "pyproject.toml"
     create = ["venv", "--python", python, str(environment)]
     install = ["pip", "install", "--compile-bytecode", "--python", str(environment)]
     install += ["--constraint", str(TEMPLATE / "requirements.txt")]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, Route, expect, sync_playwright
 
-from support.combinations import CORE, Variant, variant_name
+from support.combinations import CORE, Variant, locations_of, variant_name
 from support.generation import Bake
 from support.live import Live, run_app
 from support.machine import missing
@@ -175,7 +175,7 @@ def each_location(
         pytest.param(variant, location, id=f"{variant_name(variant)}-{location}")
         for variant in SITES
         for location in wanted
-        if variant[0]["key_location"] in (location, "fallback") and variant[1] in environments
+        if location in locations_of(variant[0]) and variant[1] in environments
     ]
     return pytest.mark.parametrize(("server", "location"), pairs, indirect=["server"])
 

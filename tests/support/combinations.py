@@ -60,6 +60,12 @@ def half(combinations: list[Answers], options: dict[str, list[str]]) -> list[Ans
     ]
 
 
+def locations_of(answers: Answers) -> list[str]:
+    """Return where a service with these answers looks for keys, in its order."""
+    chosen = answers["key_location"]
+    return ["cookie", "header", "query"] if chosen == "fallback" else [chosen]
+
+
 def name(answers: Answers) -> str:
     """Return the id of a combination in the output of pytest, such as `cookie-endpoints-MIT`."""
     return "-".join(answers.values())

@@ -14,7 +14,7 @@ from urllib.parse import quote_from_bytes
 import pytest
 from starlette.types import ASGIApp
 
-from support.combinations import Answers
+from support.combinations import Answers, locations_of
 from support.keys import new_key
 from support.live import NAMES, PATIENT
 
@@ -33,8 +33,7 @@ class InProcessService:
     @property
     def order(self) -> list[str]:
         """The locations of a key in the order in which they are searched."""
-        place = self.answers["key_location"]
-        return ["cookie", "header", "query"] if place == "fallback" else [place]
+        return locations_of(self.answers)
 
     def drive(
         self,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from support.combinations import Answers
+from support.combinations import Answers, locations_of
 from support.commands import run
 from support.keys import new_key
 from support.server_process import free_port, run_server
@@ -62,8 +62,7 @@ class Live:
     @property
     def locations(self) -> list[str]:
         """Where the service looks for keys, in its order."""
-        chosen = self.answers["key_location"]
-        return ["cookie", "header", "query"] if chosen == "fallback" else [chosen]
+        return locations_of(self.answers)
 
     def request(
         self,
