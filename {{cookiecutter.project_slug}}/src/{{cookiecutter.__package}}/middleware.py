@@ -2,7 +2,8 @@
 
 import re
 import string
-from collections.abc import Awaitable, Iterable, Sequence
+from collections.abc import Awaitable, Iterable
+from itertools import chain
 from random import getrandbits
 from urllib.parse import quote
 
@@ -10,10 +11,10 @@ from fastapi import FastAPI, HTTPException
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .auth.authenticator import Authenticator
 from .auth.context import STATE_KEY, RequestContext, current_context, get_context
 from .auth.events import RefusalLog
 from .auth.keys import KEY_LENGTH, redact
-from .auth.locations import Location
 from .auth.middleware import send_refusal
 from .auth.routing import find_route
 
@@ -37,21 +38,22 @@ class RequestContextMiddleware:
     It changes the scope of the server itself, so that the server's access log shows no key either.
     """
 
-    def __init__(self, app: ASGIApp, locations: Sequence[Location]) -> None:
+    def __init__(self, app: ASGIApp, authenticator: Authenticator) -> None:
         self.app = app
-        self.locations = locations
+        self.authenticator = authenticator
         self.refusals = RefusalLog()
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         if scope["type"] == "lifespan":
             return self.app(scope, receive, send)
         context = read_context(scope)
+        context.authenticator = self.authenticator
         state = scope.setdefault("state", {})
         state[STATE_KEY] = context
         state["consumer"] = None
         current_context.set(context)
         if scope["query_string"]:
-            for location in self.locations:
+            for location in self.authenticator.locations:
                 location.take_from_url(scope, context)
         if scope["query_string"] or len(scope["path"]) >= KEY_LENGTH:
             redact_url(scope, context)
@@ -75,30 +77,27 @@ class RequestContextMiddleware:
 
 
 def read_context(scope: Scope) -> RequestContext:
-    """Return the context of a request, for which its headers are read once.
+    """Return the context of a request.
 
     Its id is that of `X-Request-ID` if this is 1 to 128 letters, digits, dots, dashes and
     underscores without a key in it; otherwise it is a new one.
     """
-    request_id, size, may_have_body = "", 0, scope.get("http_version", "")[:1] != "1"
-    for name, value in scope["headers"]:
-        size += len(name) + len(value)
-        if name == b"x-request-id":
-            request_id = _valid_request_id(value) or request_id
-        elif name in _BODY_HEADERS:
-            may_have_body = True
+    headers = dict(scope["headers"])
     client = scope.get("client")
     return RequestContext(
-        request_id or f"{getrandbits(128):032x}",
+        _valid_request_id(headers.get(b"x-request-id", b"")) or f"{getrandbits(128):032x}",
         str(client[0]) if client else "",
-        headers_size=size,
-        may_have_body=may_have_body,
+        headers_size=sum(map(len, chain.from_iterable(scope["headers"]))),
+        may_have_body=scope.get("http_version", "")[:1] != "1"
+        or not _BODY_HEADERS.isdisjoint(headers),
     )
 
 
 def _valid_request_id(value: bytes) -> str:
-    text = value.decode("latin-1")
-    return text if _REQUEST_ID.fullmatch(value) and redact(text) == text else ""
+    if not _REQUEST_ID.fullmatch(value):
+        return ""
+    text = value.decode("ascii")
+    return text if redact(text) == text else ""
 
 
 def redact_url(scope: Scope, context: RequestContext) -> None:
@@ -122,8 +121,10 @@ def redact_url(scope: Scope, context: RequestContext) -> None:
 def _complete_headers(message: Message, context: RequestContext) -> list[tuple[bytes, bytes]]:
     """Return the headers of a response with those of its request context."""
     sent = message.get("headers", ())
-    names = {name.lower() for name, _ in sent}
-    headers = [pair for pair in sent if pair[0].lower() != b"x-request-id"]
+    names = dict(sent)
+    headers = list(sent)
+    if b"x-request-id" in names:
+        headers = [pair for pair in sent if pair[0] != b"x-request-id"]
     headers.append((b"x-request-id", context.request_id.encode()))
     headers += context.response_headers
     if context.refusal is not None and context.refusal.status_code == message.get("status"):

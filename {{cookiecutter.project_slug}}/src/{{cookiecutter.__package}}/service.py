@@ -63,7 +63,7 @@ class Service(FastAPI):
         self.state.settings = settings
         self._own_lifespan = self.router.lifespan_context
         self.router.lifespan_context = self._running
-        self._app = RequestContextMiddleware(super().__call__, self.authenticator.locations)
+        self._app = RequestContextMiddleware(super().__call__, self.authenticator)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle a request, a WebSocket or the lifespan of the process."""

@@ -12,7 +12,7 @@ from . import keys
 from .context import Consumer, RequestContext, get_context
 from .locations import Location
 from .metrics import observe
-from .records import KeyRecord, KeyStore, ServiceEvent
+from .records import KeyRecord, KeyStore, Network, ServiceEvent
 from .refusals import Reason, Refusal, unauthenticated
 
 # How many expired keys are remembered, so that only the first refusal of each is an event.
@@ -78,13 +78,7 @@ class Authenticator:
         # A key that the store knows has a valid format: only the others are checked for theirs.
         record = self.store.peek(digest) or await self._find(sent[0], digest, context)
         context.key = record
-        try:
-            _check_state(record)
-        except Refusal as refusal:
-            if refusal.reason is Reason.EXPIRED and record.id not in self._expired:
-                self._note_expired(context)
-            raise
-        _check_network(record, context)
+        self._check(record, context)
         return record
 
     async def _find(self, key: str, digest: str, context: RequestContext) -> KeyRecord:
@@ -114,9 +108,20 @@ class Authenticator:
         if key is not None:
             self.store.note_event(ServiceEvent(event, key.id, key.consumer, context.client, now))
 
-    def _note_expired(self, context: RequestContext) -> None:
-        if context.key is not None and len(self._expired) < MAX_EXPIRED:
-            self._expired.add(context.key.id)
+    def _check(self, record: KeyRecord, context: RequestContext) -> None:
+        if record.revoked:
+            raise unauthenticated(Reason.REVOKED)
+        if not record.enabled:
+            raise unauthenticated(Reason.DISABLED)
+        if record.expires is not None and record.expires <= datetime.now(UTC):
+            self._note_expired(record, context)
+            raise unauthenticated(Reason.EXPIRED)
+        if record.networks and not _comes_from(record.networks, context.client):
+            raise unauthenticated(Reason.NETWORK)
+
+    def _note_expired(self, record: KeyRecord, context: RequestContext) -> None:
+        if record.id not in self._expired and len(self._expired) < MAX_EXPIRED:
+            self._expired.add(record.id)
             self.note_event("key_expired", context)
 
     @asynccontextmanager
@@ -144,24 +149,12 @@ class Authenticator:
         raise unauthenticated(Reason.MISSING)
 
 
-def _check_state(record: KeyRecord) -> None:
-    if record.revoked:
-        raise unauthenticated(Reason.REVOKED)
-    if not record.enabled:
-        raise unauthenticated(Reason.DISABLED)
-    if record.expires is not None and record.expires <= datetime.now(UTC):
-        raise unauthenticated(Reason.EXPIRED)
-
-
-def _check_network(record: KeyRecord, context: RequestContext) -> None:
-    if not record.networks:
-        return
+def _comes_from(networks: tuple[Network, ...], client: str) -> bool:
     try:
-        address = ip_address(context.client)
+        address = ip_address(client)
     except ValueError:  # unknown, such as that of a Unix socket
-        raise unauthenticated(Reason.NETWORK) from None
-    if not any(address in network for network in record.networks):
-        raise unauthenticated(Reason.NETWORK)
+        return False
+    return any(address in network for network in networks)
 
 
 def _find_misplaced_key(scope: Scope) -> str:

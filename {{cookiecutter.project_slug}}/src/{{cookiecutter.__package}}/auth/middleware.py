@@ -1,5 +1,6 @@
 """Refuses requests without a valid key before anything reads their body."""
 
+from collections.abc import Awaitable
 from functools import lru_cache
 from typing import Any
 
@@ -36,17 +37,19 @@ class AuthenticationMiddleware:
         self.protection = protection
         self._applications = [service, *find_mounted(service.routes)]
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "lifespan":
-            get_context(scope).authenticator = self.authenticator
-            if self.protection.needs_key(scope):
-                try:
-                    await self.authenticator(scope)
-                except Refusal as refusal:
-                    if not self._is_overridden(scope):
-                        await send_refusal(self.service, refusal, scope, send)
-                        return
-                    get_context(scope).refusal = None
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if scope["type"] != "lifespan" and self.protection.needs_key(scope):
+            return self._authenticate(scope, receive, send)
+        return self.app(scope, receive, send)
+
+    async def _authenticate(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await self.authenticator(scope)
+        except Refusal as refusal:
+            if not self._is_overridden(scope):
+                await send_refusal(self.service, refusal, scope, send)
+                return
+            get_context(scope).refusal = None
         await self.app(scope, receive, send)
 
     def _is_overridden(self, scope: Scope) -> bool:

@@ -27,16 +27,6 @@ def find_route(routes: Sequence[BaseRoute], scope: Scope) -> RouteContext | None
     return None
 
 
-def count_routes(routes: Sequence[BaseRoute]) -> int:
-    """Return how many routes there are, those of included routers too."""
-    count = len(routes)
-    for route in routes:
-        router = getattr(route, "original_router", None)
-        if router is not None:
-            count += count_routes(router.routes)
-    return count
-
-
 def find_mounted(routes: Sequence[BaseRoute]) -> Iterator[FastAPI]:
     """Yield the FastAPI applications that are mounted, in each other and within middleware too."""
     for route in iter_route_contexts(routes):
