@@ -4,7 +4,7 @@ import json
 from itertools import combinations
 from pathlib import Path
 
-from support.combinations import choices, core, cover
+from support.combinations import CHOICES, COMBINATIONS, choices, core, cover, pairwise
 
 CORE_OPTIONS = {"key_location": ["header", "cookie"], "protection": ["a", "b"]}
 FEW = CORE_OPTIONS | {"key_store": ["s", "d", "e"], "rate_limit": ["no", "yes"]}
@@ -35,3 +35,11 @@ def test_of_many_combinations_few_are_chosen() -> None:
 def test_the_core_is_among_many_combinations() -> None:
     chosen = cover(MANY)
     assert all(any(each.items() <= answers.items() for answers in chosen) for each in core(MANY))
+
+
+def test_any_two_answers_meet_in_the_pairs() -> None:
+    chosen, options = pairwise(COMBINATIONS), CHOICES
+    for one, other in combinations(("key_location", "protection", "key_store", "rate_limit"), 2):
+        met = {(answers[one], answers[other]) for answers in chosen}
+        assert met == {(first, second) for first in options[one] for second in options[other]}
+    assert len(chosen) < len(COMBINATIONS) / 2

@@ -1,10 +1,10 @@
-"""Every combination of answers passes its own tests, on every Python that services support."""
+"""Generated projects pass their own tests, on every Python that services support."""
 
 import sys
 from pathlib import Path
 
 import pytest
-from support.combinations import CHOICES, Answers
+from support.combinations import CHOICES, PAIRS, Answers, name
 from support.commands import find_python, run, run_python
 from support.generation import Bake
 from support.suites import SUITE, SUPPORTED
@@ -33,8 +33,9 @@ def other_python(
     return environment / ("Scripts" if sys.platform == "win32" else "bin") / "python"
 
 
-def test_its_own_tests_pass(spread_project: Path, tmp_path: Path) -> None:
-    finished = run_python(*SUITE, "--basetemp", tmp_path, cwd=spread_project)
+@pytest.mark.parametrize("answers", PAIRS, ids=name)
+def test_its_own_tests_pass(answers: Answers, bake: Bake, tmp_path: Path) -> None:
+    finished = run_python(*SUITE, "--basetemp", tmp_path, cwd=bake(**answers))
     assert finished.returncode == 0, finished.stdout + finished.stderr
 
 

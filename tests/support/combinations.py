@@ -60,6 +60,16 @@ def half(combinations: list[Answers], options: dict[str, list[str]]) -> list[Ans
     ]
 
 
+def pairwise(combinations: list[Answers]) -> list[Answers]:
+    """Return some of these combinations, in which any two answers still meet."""
+    missing = set().union(*map(_core_pairs, combinations))
+    chosen: list[Answers] = []
+    while missing:
+        chosen.append(max(combinations, key=lambda answers: len(_core_pairs(answers) & missing)))
+        missing.difference_update(_core_pairs(chosen[-1]))
+    return chosen
+
+
 def locations_of(answers: Answers) -> list[str]:
     """Return where a service with these answers looks for keys, in its order."""
     chosen = answers["key_location"]
@@ -84,8 +94,14 @@ def _pairs(answers: Answers) -> set[tuple[tuple[str, str], tuple[str, str]]]:
     return set(combinations(answers.items(), 2))
 
 
+def _core_pairs(answers: Answers) -> set[tuple[tuple[str, str], tuple[str, str]]]:
+    return _pairs({question: answers[question] for question in _FULL})
+
+
 CHOICES = choices(TEMPLATE)
 COMBINATIONS = cover(CHOICES)
 CORE = core(CHOICES)
 # What takes long runs for these alone, unless FULL=1 asks for all.
 SPREAD = COMBINATIONS if os.environ.get("FULL") else half(COMBINATIONS, CHOICES)
+# What takes longest: the edited projects of `test_edits.py` run their suites for many others.
+PAIRS = COMBINATIONS if os.environ.get("FULL") else pairwise(COMBINATIONS)

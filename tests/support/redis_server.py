@@ -42,6 +42,8 @@ class Redis:
         options = {
             "bind": "127.0.0.1",
             "port": str(self.port),
+            # For a cluster alone: the default is 10 000 beyond the port, which may be no port.
+            "cluster-port": str(free_port()),
             "requirepass": self.password,
             "save": "",
             "dir": str(self.folder),
