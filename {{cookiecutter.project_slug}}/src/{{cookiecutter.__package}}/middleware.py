@@ -52,15 +52,18 @@ class RequestContextMiddleware:
         state[STATE_KEY] = context
         state["consumer"] = None
         current_context.set(context)
-        if scope["query_string"]:
-            for location in self.authenticator.locations:
-                location.take_from_url(scope, context)
         if scope["query_string"] or len(scope["path"]) >= KEY_LENGTH:
-            redact_url(scope, context)
+            self._remove_keys(scope, context)
         send = self._reporting(send, context)
         if scope["type"] == "websocket" and _DENIAL not in (scope.get("extensions") or {}):
             send = _closing(send)
         return self.app(scope, receive, send)
+
+    def _remove_keys(self, scope: Scope, context: RequestContext) -> None:
+        if scope["query_string"]:
+            for location in self.authenticator.locations:
+                location.take_from_url(scope, context)
+        redact_url(scope, context)
 
     def _reporting(self, send: Send, context: RequestContext) -> Send:
         """Return a `send` that adds headers to the response, and reports how the request ended."""
@@ -69,7 +72,7 @@ class RequestContextMiddleware:
             if message["type"] in _RESPONSE_STARTS:
                 self.refusals.report(context, message.get("status", 101))
                 message = {**message, "headers": _complete_headers(message, context)}
-            elif message["type"] == "websocket.close" and context.refusal is not None:
+            elif context.refusal is not None and message["type"] == "websocket.close":
                 self.refusals.report(context, 403)
             return send(message)
 
@@ -83,9 +86,10 @@ def read_context(scope: Scope) -> RequestContext:
     underscores without a key in it; otherwise it is a new one.
     """
     headers = dict(scope["headers"])
+    sent_id = headers.get(b"x-request-id")
     client = scope.get("client")
     return RequestContext(
-        _valid_request_id(headers.get(b"x-request-id", b"")) or f"{getrandbits(128):032x}",
+        (sent_id and _valid_request_id(sent_id)) or f"{getrandbits(128):032x}",
         str(client[0]) if client else "",
         headers_size=sum(map(len, chain.from_iterable(scope["headers"]))),
         may_have_body=scope.get("http_version", "")[:1] != "1"
@@ -127,9 +131,10 @@ def _complete_headers(message: Message, context: RequestContext) -> list[tuple[b
         headers = [pair for pair in sent if pair[0] != b"x-request-id"]
     headers.append((b"x-request-id", context.request_id.encode()))
     headers += context.response_headers
-    if context.refusal is not None and context.refusal.status_code == message.get("status"):
+    refusal = context.refusal
+    if refusal is not None and refusal.status_code == message.get("status"):
         # An exception handler of the owner may have left them out.
-        needed = (context.refusal.headers or {}).items()
+        needed = (refusal.headers or {}).items()
         headers += [(name, value) for name, value in _encode(needed) if name not in names]
     elif context.consumer is not None and b"cache-control" not in names:
         # A shared cache must not serve to others what needed a key (RFC 9111, section 3.5).
@@ -176,7 +181,7 @@ class SizeLimitMiddleware:
             return _refuse(self.service, 431, "Request Header Fields Too Large", scope, send)
         if len(scope["query_string"]) > MAX_QUERY_SIZE:
             return _refuse(self.service, 414, "URI Too Long", scope, send)
-        if scope["type"] == "websocket" or not context.may_have_body:
+        if not context.may_have_body or scope["type"] == "websocket":
             return self.app(scope, receive, send)
         return _LimitedBody(self.service, self.max_body_size, scope, receive, send).run(self.app)
 

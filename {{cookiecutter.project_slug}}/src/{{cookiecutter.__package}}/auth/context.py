@@ -1,7 +1,6 @@
 """The request context: what is known about the request that is being handled."""
 
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from starlette.types import Scope
@@ -42,28 +41,36 @@ class RequestAuthenticator(Protocol):
         """Return when keys can be looked up."""
 
 
-@dataclass(slots=True)
 class RequestContext:
     """What is known about one request or WebSocket.
 
     It is one mutable object: middleware that passes on a copy of the ASGI scope still shares it.
     """
 
-    request_id: str = ""
-    client: str = ""
-    headers_size: int = 0
-    may_have_body: bool = True
 {% if cookiecutter.__limited %}
     cross_site: bool = False
 {% endif %}
-    taken_keys: dict[str, list[str]] = field(default_factory=dict)
-    misplaced: str = ""
     authenticator: RequestAuthenticator | None = None
+    misplaced: str = ""
     key: KeyRecord | None = None
     consumer: Consumer | None = None
     refusal: Refusal | None = None
     refusal_event: str = "request_refused"
-    response_headers: list[tuple[bytes, bytes]] = field(default_factory=list)
+
+    def __init__(
+        self,
+        request_id: str = "",
+        client: str = "",
+        *,
+        headers_size: int = 0,
+        may_have_body: bool = True,
+    ) -> None:
+        self.request_id = request_id
+        self.client = client
+        self.headers_size = headers_size
+        self.may_have_body = may_have_body
+        self.taken_keys: dict[str, list[str]] = {}
+        self.response_headers: list[tuple[bytes, bytes]] = []
 
 
 # The context of the request that the running task handles, for log lines.
