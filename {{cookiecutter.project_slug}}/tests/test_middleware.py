@@ -11,6 +11,9 @@ from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoin
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from {{ cookiecutter.__package }}.auth import (
+    keys,
+)
 from {{ cookiecutter.__package }}.auth.context import (
     RequestContext,
     current_context,
@@ -22,7 +25,7 @@ from {{ cookiecutter.__package }}.middleware import (
     MAX_HEADERS_SIZE,
     MAX_QUERY_SIZE,
     read_context,
-    redact_url,
+    remove_misplaced_keys,
 )
 
 from .helpers import (
@@ -133,27 +136,84 @@ async def test_application_of_an_owner_may_reuse_messages(app: FastAPI) -> None:
     assert start["headers"] == []
 
 
-@pytest.mark.parametrize("query", ["", "a=1&b=%20"])
-def test_ordinary_url_stays_as_it_is(query: str) -> None:
-    scope = make_scope("/items/1", query=query)
-    redact_url(scope, context := RequestContext("request"))
-    assert (scope["path"], scope["query_string"]) == ("/items/1", query.encode())
-    assert context.misplaced == ""
+COMMIT = "4f2a9c1d" * 5
+RANDOM = WEB_KEY.removeprefix(f"{keys.PREFIX}_")
 
 
-def test_misplaced_key_is_removed_from_the_url() -> None:
-    scope = make_scope(f"/items/{WEB_KEY}", query=f"a={WEB_KEY}")
-    redact_url(scope, context := RequestContext("request"))
-    assert WEB_KEY not in str(scope)
-    assert WEB_KEY[-20:] not in str(scope)
-    assert context.misplaced == "query"
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1",
+        f"main...{COMMIT}",
+        "AbCdEfGhIj0123456789" * 3,
+        f"{keys.PREFIX}_{COMMIT}",
+        f"{keys.PREFIX}_01J9ZC3N5QABCDEFGHJKMNPQRS",
+        WEB_KEY[:-12],
+        RANDOM,
+    ],
+    ids=["number", "commits", "token", "prefixed digest", "prefixed id", "cut off", "no prefix"],
+)
+async def test_what_is_no_key_reaches_the_endpoint_unchanged(app: FastAPI, text: str) -> None:
+    router = APIRouter()
+
+    @router.get("/_echo/{text}")
+    async def echo(text: str, request: Request, q: str) -> list[str | None]:
+        return [text, q, request.headers["x-own"], request.cookies["own"]]
+
+    add_first(app, router)
+    request = signed(**{"x-own": text, "cookie": f"own={text}"})
+    if "cookie" in signed()["headers"]:
+        request["headers"]["cookie"] = f"{signed()['headers']['cookie']}; own={text}"
+    request["query"] = "&".join(filter(None, [request["query"], f"q={text}"]))
+    response = await call_asgi(app, f"/_echo/{text}", **request)
+    assert json.loads(response.messages[1]["body"]) == [text] * 4
 
 
-def test_raw_bytes_of_a_query_are_encoded() -> None:
+@pytest.mark.parametrize(
+    ("parts", "place"),
+    [
+        ({"headers": {"x-elsewhere": WEB_KEY}}, "header x-elsewhere"),
+        ({"headers": {"x-elsewhere": f"Token {WEB_KEY}"}}, "header x-elsewhere"),
+        ({"headers": {"cookie": f"a=b; elsewhere={WEB_KEY}"}}, "cookie"),
+        ({"query": f"a={WEB_KEY}%2C{WEB_KEY}"}, "query"),
+        ({"query": f"a={WEB_KEY}{WEB_KEY}"}, "query"),
+        ({"query": f"a={WEB_KEY.upper()}"}, "query"),
+        ({"query": f"a={WEB_KEY.replace('_', '-')}"}, "query"),
+        ({"query": f"a={WEB_KEY.replace('_', '%255F')}"}, "query"),
+        ({"headers": {"x-elsewhere": WEB_KEY[:-12]}}, ""),
+    ],
+    ids=(
+        *("header", "scheme", "cookie", "pair", "twice", "upper case", "dash", "encoded"),
+        "cut off",
+    ),
+)
+def test_misplaced_key_is_removed(parts: dict[str, Any], place: str) -> None:
+    scope = make_scope("/items/1", **parts)
+    remove_misplaced_keys(scope, context := RequestContext("request"))
+    assert context.misplaced == place
+    assert not place or RANDOM[:20].lower() not in str(scope).lower()
+
+
+def test_misplaced_key_is_removed_from_the_path() -> None:
+    scope = make_scope(f"/items/{WEB_KEY}/é")
+    remove_misplaced_keys(scope, context := RequestContext("request"))
+    assert scope["path"] == f"/items/{keys.PREFIX}_.../é"
+    assert scope["raw_path"] == f"/items/{keys.PREFIX}_.../%C3%A9".encode()
+    assert context.misplaced == "path"
+
+
+async def test_raw_bytes_of_a_query_are_encoded(app: FastAPI) -> None:
     scope = make_scope("/")
-    scope["query_string"] = b"a=\xff\x00 b"
-    redact_url(scope, RequestContext("request"))
-    assert scope["query_string"] == b"a=%FF%00%20b"
+    scope["query_string"] = b'a=\xff\x00 "b'
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        assert message
+
+    await app(scope, receive, send)
+    assert scope["query_string"] == b"a=%FF%00%20%22b"
 
 
 async def test_server_sees_no_key_in_the_url(app: FastAPI, location: Location) -> None:

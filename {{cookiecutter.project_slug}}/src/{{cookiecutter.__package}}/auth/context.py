@@ -4,8 +4,10 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from pydantic import SecretStr
 from starlette.types import Scope
 
+from .locations import Location
 from .records import KeyRecord, KeyStore
 from .refusals import Refusal
 
@@ -24,12 +26,13 @@ class Consumer(NamedTuple):
 class RequestAuthenticator(Protocol):
     """What dependencies and pages ask of the authenticator of the service."""
 
+    locations: tuple[Location, ...]
     store: KeyStore
 
     async def __call__(self, scope: Scope) -> Consumer:
         """Return the consumer of a request."""
 
-    async def authenticate_key(self, sent: list[str], context: "RequestContext") -> KeyRecord:
+    async def authenticate_key(self, sent: list[SecretStr], context: "RequestContext") -> KeyRecord:
         """Return the record of the one valid key that was sent."""
 
     def note_event(self, event: str, context: "RequestContext") -> None:
@@ -47,19 +50,24 @@ class RequestContext:
     """What is known about one request or WebSocket.
 
     It is one mutable object: middleware that passes on a copy of the ASGI scope still shares it.
+    `sent_keys` holds what was taken from the request, a list for each location. It shows itself
+    nowhere: error trackers send the variables of a traceback's frames.
     """
 
     request_id: str = ""
     client: str = ""
     headers_size: int = 0
+    query_size: int = 0
     may_have_body: bool = True
 {% if cookiecutter.__limited %}
     cross_site: bool = False
 {% endif %}
-    taken_keys: dict[str, list[str]] = field(default_factory=dict)
+    sent_keys: list[list[SecretStr]] = field(default_factory=list)
     misplaced: str = ""
+    key_in_url: bool = False
     authenticator: RequestAuthenticator | None = None
     key: KeyRecord | None = None
+    digest: str = field(default="", repr=False)
     consumer: Consumer | None = None
     refusal: Refusal | None = None
     refusal_event: str = "request_refused"

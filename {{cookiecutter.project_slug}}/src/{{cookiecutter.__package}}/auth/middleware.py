@@ -18,6 +18,7 @@ from .dependencies import get_api_key
 from .protection import Protection
 from .refusals import Refusal
 from .routing import find_mounted, find_route
+from .websockets import CheckedWebSocket
 
 
 class AuthenticationMiddleware:
@@ -47,7 +48,10 @@ class AuthenticationMiddleware:
                         await send_refusal(self.service, refusal, scope, send)
                         return
                     get_context(scope).refusal = None
-        await self.app(scope, receive, send)
+        if scope["type"] == "websocket":
+            await CheckedWebSocket(self.authenticator, scope, receive, send).run(self.app)
+        else:
+            await self.app(scope, receive, send)
 
     def _is_overridden(self, scope: Scope) -> bool:
         """Tell whether a test has replaced `get_api_key` in the application or a mounted one."""
