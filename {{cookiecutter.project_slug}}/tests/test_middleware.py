@@ -8,7 +8,12 @@ from typing import Any
 import pytest
 from fastapi import APIRouter, FastAPI, Request
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import (
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from {{ cookiecutter.__package }}.auth import (
@@ -200,6 +205,59 @@ def test_misplaced_key_is_removed_from_the_path() -> None:
     assert scope["path"] == f"/items/{keys.PREFIX}_.../é"
     assert scope["raw_path"] == f"/items/{keys.PREFIX}_.../%C3%A9".encode()
     assert context.misplaced == "path"
+
+
+HOSTS = ("service.test", "evil.example", "evil.example:99", 'evil" x', "[::1]", "é")
+REDIRECTS = {"other": "https://example.org/page?a=1", "path": "/page", "relative": "page"}
+
+
+def mount_pages(app: FastAPI) -> None:
+    """Mount an application with redirects of its own in front of everything else."""
+
+    async def page() -> str:
+        return "page"
+
+    mounted = FastAPI()
+    mounted.add_api_route("/page", page)
+    mounted.add_api_route("/{path:path}/page", page)
+    app.mount("/_mounted", mounted)
+    for name, target in REDIRECTS.items():
+        app.mount(f"/_to/{name}", RedirectResponse(target))
+    app.router.routes[:0] = [app.router.routes.pop() for _ in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "target"),
+    [
+        ("/_tests/whoami/", "a=1&b=%20", "/_tests/whoami?a=1&b=%20"),
+        ("/_mounted/page/", "", "/_mounted/page"),
+        ("/_mounted//evil.example/page/", "", "/_mounted//evil.example/page"),
+        ("/_mounted/page/", f"a={WEB_KEY}", f"/_mounted/page?a={keys.PREFIX}_..."),
+        ("/_mounted/page/", f"a={WEB_KEY[:-12]}", f"/_mounted/page?a={keys.PREFIX}_..."),
+        *((f"/_to/{name}/", "", target) for name, target in REDIRECTS.items()),
+    ],
+    ids=["slash", "mounted", "two slashes", "key", "cut off", *REDIRECTS],
+)
+async def test_redirect_never_repeats_the_host(path: str, query: str, target: str) -> None:
+    app = make_app()
+    app.user_middleware.clear()  # some of it may refuse other hosts
+    mount_pages(app)
+    request = signed()
+    query = "&".join(filter(None, [query, request.pop("query")]))
+    for host in HOSTS:
+        response = await call_asgi(app, path, query=query, host=host, **request)
+        assert response.status == 307
+        assert response.headers["location"] == target
+
+
+async def test_redirect_leads_to_no_other_host(app: FastAPI) -> None:
+    @app.get("/{path:path}/page")
+    async def page() -> None:
+        pass
+
+    app.router.routes.insert(0, app.router.routes.pop())
+    response = await call_asgi(app, "//evil.example/page/", **signed())
+    assert response.headers["location"] == "/.//evil.example/page"
 
 
 async def test_raw_bytes_of_a_query_are_encoded(app: FastAPI) -> None:

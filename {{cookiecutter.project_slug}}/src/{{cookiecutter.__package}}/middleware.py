@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from fastapi import FastAPI, HTTPException
 from pydantic import SecretStr
-from starlette.datastructures import Headers
+from starlette.datastructures import URL, Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .auth.context import STATE_KEY, RequestContext, current_context, get_context
@@ -20,11 +20,13 @@ from .auth.routing import find_route
 {% if cookiecutter.__cookie %}
 from .auth.sign_in import redirect_browser
 {% endif %}
+from .traces import redact_span
 
 MAX_HEADERS_SIZE = 32 * 1024
 MAX_QUERY_SIZE = 8 * 1024
 
 _QUERY_CHARACTERS = string.punctuation.replace('"', "")
+_URL_CHARACTERS = ":/%#?=@[]!$&'()*+,;"  # what Starlette does not encode in a redirect
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 # Without one of these, a request of HTTP/1 has no body (RFC 9112, section 6.3).
 _BODY_HEADERS = {b"content-length", b"transfer-encoding"}
@@ -56,6 +58,7 @@ class RequestContextMiddleware:
         state["consumer"] = None
         current_context.set(context)
         self._take_keys(scope, context)
+        redact_span()
         send = self._reporting(scope, send, context)
         if scope["type"] == "websocket" and _DENIAL not in (scope.get("extensions") or {}):
             send = _closing(send)
@@ -153,6 +156,8 @@ def _complete_headers(
     """Return the headers of a response with those of its request context."""
     sent = message.get("headers", ())
     names = {name.lower() for name, _ in sent}
+    if b"location" in names:
+        sent = [(name, _local_location(name, value, scope)) for name, value in sent]
     headers = [pair for pair in sent if pair[0].lower() != b"x-request-id"]
     headers.append((b"x-request-id", context.request_id.encode()))
     headers += context.response_headers
@@ -167,6 +172,25 @@ def _complete_headers(
         # The browser must tell no other site the URL of this page, which holds a key.
         headers.append((b"referrer-policy", b"no-referrer"))
     return headers
+
+
+def _local_location(name: bytes, value: bytes, scope: Scope) -> bytes:
+    """Return the value of a response header; `Location` without the host of the request itself.
+
+    Starlette redirects to `Host`, which is whatever the client has sent. Its redirects with another
+    slash at the end also repeat the URL of the request, so they are redacted.
+    """
+    if name.lower() != b"location":
+        return value
+    url, location = URL(scope=scope), value.decode("latin-1")
+    origin = quote(f"{url.scheme}://{url.netloc}", _URL_CHARACTERS)
+    if not location.startswith(f"{origin}/"):
+        return value
+    target = location.removeprefix(origin)
+    if target.partition("?")[0].rstrip("/") == quote(scope["path"], _URL_CHARACTERS).rstrip("/"):
+        target = redact(target)
+    # Two slashes at the beginning would stand for another host.
+    return (f"/.{target}" if target.startswith("//") else target).encode("latin-1")
 
 
 def _encode(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
