@@ -396,6 +396,32 @@ async def test_query_over_the_limit_is_414(app: FastAPI, size: int, status: int)
         assert response.headers["cache-control"] == "no-store"
 
 
+@pytest.mark.parametrize("extensions", [{}, None])
+async def test_oversized_handshake_is_closed_where_the_server_sends_no_response(
+    app: FastAPI, extensions: dict[str, object] | None
+) -> None:
+    for parts in ({"query": "q" * MAX_QUERY_SIZE * 2}, {"headers": {"a": "b" * MAX_HEADERS_SIZE}}):
+        handshake: dict[str, Any] = {"websocket": True, "extensions": extensions, **parts}
+        response = await call_asgi(app, "/_tests/feed", **handshake)
+        assert response.messages == [{"type": "websocket.close", "code": 1008}]
+
+
+async def test_oversized_query_is_not_read(
+    app: FastAPI, location: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[bytes] = []
+
+    def take(scope: Scope) -> list[str]:
+        read.append(scope["query_string"])
+        return []
+
+    for each in LOCATIONS:
+        monkeypatch.setattr(type(each), "take", lambda _, scope: take(scope))
+    response = await call_asgi(app, "/_tests/whoami", query=f"a={WEB_KEY}&" * 1000)
+    assert response.status == 414
+    assert {*read} == {b""}
+
+
 async def test_head_is_answered_wherever_get_is(app: FastAPI) -> None:
     mounted = FastAPI()
 
