@@ -120,10 +120,12 @@ def test_ci_services_run_the_same_commands(bake: Bake) -> None:
     gitlab = load(bake(ci="gitlab") / ".gitlab-ci.yml")
     on_github = [step["run"] for job in github.values() for step in job["steps"] if "run" in step]
     on_gitlab = [line for job in gitlab.values() if "script" in job for line in job["script"]]
-    scan = "pre-commit run no-api-keys --all-files"
-    assert on_github == ["make check", f"pipx run {scan}", "make test", "docker build ."]
-    assert [line for line in on_gitlab if not line.startswith("pip install")] == [
-        *("make check", scan, "make test", "docker build .")
+    scan, pushed = "pre-commit run no-api-keys --all-files", "sh scripts/find_pushed_keys.sh"
+    assert [line.partition(' "')[0] for line in on_github] == [
+        *("make check", f"pipx run {scan}", pushed, "make test", "docker build .")
+    ]
+    assert [line.partition(' "')[0] for line in on_gitlab if not line.startswith("pip ")] == [
+        *("make check", scan, pushed, "make test", "docker build .")
     ]
 
 
@@ -173,3 +175,64 @@ def test_committed_key_is_found(tmp_path: Path) -> None:
     assert (passed.returncode, "Passed" in passed.stdout) == (0, True)
     found = scan(f"\ncurl --header 'X-API-Key: {key}' localhost\n")
     assert (found.returncode, "notes.txt:2:" in found.stdout) == (1, True)
+
+
+@pytest.fixture
+def history(tmp_path: Path) -> Path:
+    """Return a project with a commit that adds a key, and one that removes it."""
+    project = generate(tmp_path / "repository", project_slug="parcel-tracking")
+    key, _ = new_key(project, "parcel_tracking")
+    run("git", "init", "--quiet", cwd=project)
+    for text in ("begin", f"key: {key}", "end", "more"):
+        (project / "notes.txt").write_text(f"{text}\n")
+        commit(project, text[:3])
+    return project
+
+
+def commit(project: Path, message: str) -> None:
+    """Commit everything."""
+    identity = ("-c", "user.name=a", "-c", "user.email=a@example.com", "-c", "commit.gpgsign=false")
+    run("git", "add", "--all", cwd=project)
+    finished = run("git", *identity, "commit", "--quiet", "--message", message, cwd=project)
+    assert finished.returncode == 0, finished.stderr
+
+
+@pytest.mark.parametrize(
+    ("commits", "status"),
+    [
+        ("HEAD~3..HEAD", 1),
+        ("HEAD~2..HEAD", 0),
+        ("HEAD~1..HEAD", 0),
+        ("0000000000000000000000000000000000000000..HEAD", 1),
+        ("..HEAD~3", 0),
+        ("..HEAD", 1),
+    ],
+)
+def test_key_that_a_later_commit_removes_is_found(history: Path, commits: str, status: int) -> None:
+    finished = run("sh", "scripts/find_pushed_keys.sh", commits, cwd=history)
+    assert (finished.returncode, finished.stderr) == (status, "")
+    assert finished.stdout.count("adds an API key") == status
+    assert "parcel_tracking_" not in finished.stdout
+
+
+def test_key_is_found_before_it_is_pushed(history: Path, tmp_path: Path) -> None:
+    [local, _] = load(history / ".pre-commit-config.yaml")["repos"]
+    config = tmp_path / "config.yaml"
+    config.write_text(json.dumps({"repos": [local]}))
+    command = (program("pre-commit"), "run", "--config", config, "--hook-stage", "pre-push")
+    for first, status in (("HEAD~3", 1), ("HEAD~2", 0)):
+        refs = ("--from-ref", first, "--to-ref", "HEAD")
+        finished = run(*command, *refs, "no-pushed-api-keys", cwd=history)
+        assert finished.returncode == status, finished.stdout
+
+
+def test_key_in_a_merge_is_found(history: Path) -> None:
+    key, _ = new_key(history, "parcel_tracking")
+    run("git", "checkout", "--quiet", "-b", "other", "HEAD~1", cwd=history)
+    (history / "other.txt").write_text("other")
+    commit(history, "other")
+    run("git", "merge", "--quiet", "--no-commit", "--no-ff", "@{-1}", cwd=history)
+    (history / "notes.txt").write_text(f"merged {key}\n")
+    commit(history, "merge")
+    finished = run("sh", "scripts/find_pushed_keys.sh", "HEAD~1..HEAD", cwd=history)
+    assert finished.returncode == 1

@@ -78,8 +78,39 @@ def test_the_docs_try_out_with_the_cookie_until_its_owner_signs_out(site: Site) 
     other_tab = site.open("/sign-in")
     other_tab.get_by_role("button", name="Sign out").click()
     expect(other_tab.get_by_label("API key")).to_be_visible()
+    expect(other_tab.get_by_role("status")).to_contain_text("The key itself stays valid")
     assert site.context.cookies() == []
     assert try_out(page)[0] == 401
+
+
+@in_production
+def test_signing_out_clears_what_pages_have_stored(site: Site) -> None:
+    page = site.sign_in(site.live.keys["admin"])
+    page.evaluate("localStorage.setItem('note', 'secret')")
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("API key")).to_be_visible()
+    assert page.evaluate("localStorage.length") == 0
+
+
+@only_sites(key_location=WITH_COOKIES)
+def test_a_browser_without_a_key_signs_in_and_arrives(site: Site) -> None:
+    page = site.open("/users/me?from=here")
+    expect(page.get_by_role("heading")).to_have_text("Sign in")
+    page.get_by_label("API key").fill(site.live.keys["admin"])
+    with page.expect_navigation():
+        page.get_by_role("button", name="Sign in").click()
+    assert page.url == f"{site.url}/users/me?from=here"
+    assert '"admin"' in page.content()
+    script = "fetch('/users/me', {credentials: 'omit'}).then(response => response.status)"
+    assert page.evaluate(script) == 401
+
+
+@only_sites("production", key_location={"cookie"})
+def test_the_page_says_that_plain_http_does_not_do(site: Site) -> None:
+    site.host = "service.test"
+    page = site.open("/sign-in")
+    expect(page.get_by_role("heading")).to_have_text("HTTPS is needed")
+    expect(page.get_by_label("API key")).to_have_count(0)
 
 
 @only_sites("production", key_location={"cookie"}, protection={"whole_app"})
@@ -96,7 +127,11 @@ def test_everybody_can_use_the_pages(site: Site, scheme: str, width: int) -> Non
         with page.expect_navigation():
             page.keyboard.press("Enter")
         check_page(page, width)
-    expect(page.get_by_role("button", name="Sign out")).to_be_visible()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("status")).to_be_visible()
+    check_page(page, width)
+    site.host = "service.test"
+    check_page(site.open("/sign-in"), 1280)
 
 
 def check_page(page: Page, width: int) -> None:
@@ -124,7 +159,8 @@ def test_the_page_loads_nothing_and_runs_no_script(site: Site) -> None:
 
 
 ATTACK = """<!doctype html><title>another site</title>
-<form method="post" action="{target}"><input name="key" value="{key}"><button>Win</button></form>
+<form method="post" action="{target}">
+<input name="api_key" value="{key}"><button>Win</button></form>
 """
 
 

@@ -6,15 +6,10 @@ from urllib.parse import quote
 {% endif %}
 import pytest
 from fastapi import FastAPI
-from starlette.types import Scope
 
 {% if cookiecutter.__cookie %}
 from {{ cookiecutter.__package }}.auth import keys
 {% endif %}
-from {{ cookiecutter.__package }}.auth.context import (
-    STATE_KEY,
-    RequestContext,
-)
 from {{ cookiecutter.__package }}.auth.locations import (
 {% if cookiecutter.__bearer %}
     BearerLocation,
@@ -44,29 +39,21 @@ from .helpers import WEB_KEY, call_asgi, make_scope, to_asgi, with_key
 pytestmark = pytest.mark.anyio
 
 
-def read(location: Location, scope: Scope) -> list[str]:
-    """Return what a location finds in a request."""
-    context = RequestContext("request")
-    scope["state"] = {STATE_KEY: context}
-    location.take_from_url(scope, context)
-    return location.read(scope)
-
-
 @pytest.mark.parametrize("sent", [(), ("a",), ("a", "b"), ("", "a"), ("a", "")])
-def test_every_key_is_read(location: Location, sent: tuple[str, ...]) -> None:
+def test_every_key_is_taken(location: Location, sent: tuple[str, ...]) -> None:
     request = to_asgi(with_key(location, *sent))
     scope = make_scope("/")
     headers = with_key(location, *sent).get("headers", {})
     pairs = headers.items() if isinstance(headers, dict) else headers
     scope["headers"] += [(name.lower().encode(), value) for name, value in pairs]
     scope["query_string"] = request["query"].encode()
-    assert [key for key in read(location, scope) if key != "Bearer "] == [
+    assert [key for key in location.take(scope) if key != "Bearer "] == [
         key for key in sent if key or location.name != "bearer"
     ]
 
 
-def test_nothing_is_read_from_an_empty_request(location: Location) -> None:
-    assert read(location, make_scope("/")) == []
+def test_nothing_is_taken_from_an_empty_request(location: Location) -> None:
+    assert location.take(make_scope("/")) == []
 
 
 async def test_key_is_accepted(app: FastAPI, location: Location) -> None:
@@ -77,7 +64,15 @@ async def test_key_is_accepted(app: FastAPI, location: Location) -> None:
 @pytest.mark.parametrize("prefix", ["x-", "not-"])
 def test_similar_name_is_another_place(location: Location, prefix: str) -> None:
     scope = make_scope("/", headers={f"{prefix}{location.header}": WEB_KEY})
-    assert read(location, scope) == []
+    assert location.take(scope) == []
+
+
+def test_request_keeps_no_key(location: Location) -> None:
+    request = to_asgi(with_key(location, WEB_KEY))
+    scope = make_scope("/", **request)
+    assert location.take(scope) == [WEB_KEY]
+    assert WEB_KEY not in str(scope)
+    assert location.take(scope) == []
 {% if cookiecutter.__bearer %}
 
 
@@ -97,7 +92,14 @@ def test_similar_name_is_another_place(location: Location, prefix: str) -> None:
 )
 def test_bearer_token_is_read(credentials: str, found: str) -> None:
     scope = make_scope("/", headers={"authorization": credentials})
-    assert read(BearerLocation(), scope) == [found]
+    assert BearerLocation().take(scope) == [found]
+
+
+@pytest.mark.parametrize("credentials", ["Basic d2ViOnNlY3JldA==", "Bearer eyJhbGciOiJub25lIn0"])
+def test_credentials_of_another_scheme_stay(credentials: str) -> None:
+    scope = make_scope("/", headers={"authorization": credentials})
+    BearerLocation().take(scope)
+    assert (b"authorization", credentials.encode()) in scope["headers"]
 {% endif %}
 {% if cookiecutter.__cookie %}
 
@@ -125,7 +127,26 @@ def test_cookie_is_read_as_rfc_6265_has_it(line: str, found: list[str]) -> None:
     name = location.cookie
     cookie = line.replace("NAME", name).replace("KEY", WEB_KEY)
     expected = [value.replace("KEY", WEB_KEY) for value in found]
-    assert read(location, make_scope("/", headers={"cookie": cookie})) == expected
+    assert location.take(make_scope("/", headers={"cookie": cookie})) == expected
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        ("a=b; NAME=KEY; c=d", "a=b; c=d"),
+        ("NAME=KEY;a=b", "a=b"),
+        ('NAME; a="b=c"; NAME=KEY', 'NAME; a="b=c"'),
+        ("NAME=KEY; NAME=KEY", None),
+        ("a=b;  c", "a=b;  c"),
+    ],
+)
+def test_other_cookies_stay(line: str, kept: str | None) -> None:
+    location = CookieLocation(make_settings())
+    cookie, kept = (text and text.replace("NAME", location.cookie) for text in (line, kept))
+    scope = make_scope("/", headers={"cookie": str(cookie).replace("KEY", WEB_KEY)})
+    location.take(scope)
+    sent = dict(scope["headers"]).get(b"cookie")
+    assert sent == (kept.encode() if kept else None)
 
 
 def test_no_key_has_quotes() -> None:
@@ -153,7 +174,7 @@ def test_key_is_taken_from_the_url(query: str, found: list[str], kept: str) -> N
     encoded = "".join(f"%{ord(character):02x}" for character in name)
     query = query.replace("NAME", quote(name)).replace("ENCODED", encoded)
     scope = make_scope("/", query=query.replace("KEY", WEB_KEY))
-    assert read(location, scope) == [value.replace("KEY", WEB_KEY) for value in found]
+    assert location.take(scope) == [value.replace("KEY", WEB_KEY) for value in found]
     assert scope["query_string"].decode() == kept
 
 

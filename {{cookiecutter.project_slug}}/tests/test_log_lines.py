@@ -297,3 +297,45 @@ def test_fields_that_are_not_json_are_written_as_text() -> None:
     circle: list[object] = []
     circle.append(circle)
     assert json.loads(format_json(make_record(), {"value": circle}))["value"] == "[[...]]"
+
+
+FORGERIES = {
+    "line ends": "a\r\nb\nc\x0bd\x0ce",
+    "separators": "a\x1cb\x1dc\x1ed\x85e\u2028f\u2029g",
+    "terminal": "\x1b[2J\x1b]0;title\x07\x9b31m\x7f\x08\x00",
+    "bidirectional": "a\u202eb\u2066c\u2069d\u200ee\ufefff\u200bg",
+    "surrogate": "a\udc80b",
+    "fields": 'web" request_id=forged consumer="admin',
+    "JSON": '"}\n{"level": "INFO", "message": "forged"}',
+    "request": '192.0.2.1:80 - "GET /admin HTTP/1.1" 200',
+}
+ACCESS = '%s - "%s %s HTTP/%s" %d'
+MESSAGES = [
+    ("service", "seen: %s", ()),
+    ("uvicorn.access", ACCESS, ("GET", "/", "1.1", 401)),
+    ("uvicorn.error", '%s - "WebSocket %s" [accepted]', ("/feed",)),
+]
+
+
+@pytest.mark.parametrize("kind", FORGERIES)
+@pytest.mark.parametrize(("logger", "message", "args"), MESSAGES, ids=["own", "access", "socket"])
+@pytest.mark.parametrize("write", [format_text, format_json])
+def test_hostile_text_stays_within_its_line(
+    write: Callable[..., str], logger: str, message: str, args: tuple[object, ...], kind: str
+) -> None:
+    text = FORGERIES[kind]
+    record = logging.LogRecord(logger, logging.INFO, "", 0, message, (text, *args), None)
+    line = write(record, {"client": text, "consumer": text, "request_id": "own"})
+    assert line.isprintable()
+    assert len(line.splitlines()) == 1
+    if write is format_json:
+        fields = json.loads(line)
+        assert (fields["client"], fields["request_id"]) == (text, "own")
+        written = fields["message"]
+    else:
+        assert line.endswith(" request_id=own")
+        written = line.partition(f" {logger}: ")[2]
+    if args:
+        # The client of the line is the whole text, not the one that it pretends to be.
+        assert written.startswith('"')
+        assert not re.match(r'[0-9.]+:[0-9]+ - "', written)

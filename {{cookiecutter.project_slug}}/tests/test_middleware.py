@@ -8,9 +8,17 @@ from typing import Any
 import pytest
 from fastapi import APIRouter, FastAPI, Request
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import (
+    PlainTextResponse,
+    RedirectResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from {{ cookiecutter.__package }}.auth import (
+    keys,
+)
 from {{ cookiecutter.__package }}.auth.context import (
     RequestContext,
     current_context,
@@ -22,7 +30,7 @@ from {{ cookiecutter.__package }}.middleware import (
     MAX_HEADERS_SIZE,
     MAX_QUERY_SIZE,
     read_context,
-    redact_url,
+    remove_misplaced_keys,
 )
 
 from .helpers import (
@@ -133,27 +141,137 @@ async def test_application_of_an_owner_may_reuse_messages(app: FastAPI) -> None:
     assert start["headers"] == []
 
 
-@pytest.mark.parametrize("query", ["", "a=1&b=%20"])
-def test_ordinary_url_stays_as_it_is(query: str) -> None:
-    scope = make_scope("/items/1", query=query)
-    redact_url(scope, context := RequestContext("request"))
-    assert (scope["path"], scope["query_string"]) == ("/items/1", query.encode())
-    assert context.misplaced == ""
+COMMIT = "4f2a9c1d" * 5
+RANDOM = WEB_KEY.removeprefix(f"{keys.PREFIX}_")
 
 
-def test_misplaced_key_is_removed_from_the_url() -> None:
-    scope = make_scope(f"/items/{WEB_KEY}", query=f"a={WEB_KEY}")
-    redact_url(scope, context := RequestContext("request"))
-    assert WEB_KEY not in str(scope)
-    assert WEB_KEY[-20:] not in str(scope)
-    assert context.misplaced == "query"
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1",
+        f"main...{COMMIT}",
+        "AbCdEfGhIj0123456789" * 3,
+        f"{keys.PREFIX}_{COMMIT}",
+        f"{keys.PREFIX}_01J9ZC3N5QABCDEFGHJKMNPQRS",
+        WEB_KEY[:-12],
+        RANDOM,
+    ],
+    ids=["number", "commits", "token", "prefixed digest", "prefixed id", "cut off", "no prefix"],
+)
+async def test_what_is_no_key_reaches_the_endpoint_unchanged(app: FastAPI, text: str) -> None:
+    router = APIRouter()
+
+    @router.get("/_echo/{text}")
+    async def echo(text: str, request: Request, q: str) -> list[str | None]:
+        return [text, q, request.headers["x-own"], request.cookies["own"]]
+
+    add_first(app, router)
+    request = signed(**{"x-own": text, "cookie": f"own={text}"})
+    if "cookie" in signed()["headers"]:
+        request["headers"]["cookie"] = f"{signed()['headers']['cookie']}; own={text}"
+    request["query"] = "&".join(filter(None, [request["query"], f"q={text}"]))
+    response = await call_asgi(app, f"/_echo/{text}", **request)
+    assert json.loads(response.messages[1]["body"]) == [text] * 4
 
 
-def test_raw_bytes_of_a_query_are_encoded() -> None:
+@pytest.mark.parametrize(
+    ("parts", "place"),
+    [
+        ({"headers": {"x-elsewhere": WEB_KEY}}, "header x-elsewhere"),
+        ({"headers": {"x-elsewhere": f"Token {WEB_KEY}"}}, "header x-elsewhere"),
+        ({"headers": {"cookie": f"a=b; elsewhere={WEB_KEY}"}}, "cookie"),
+        ({"query": f"a={WEB_KEY}%2C{WEB_KEY}"}, "query"),
+        ({"query": f"a={WEB_KEY}{WEB_KEY}"}, "query"),
+        ({"query": f"a={WEB_KEY.upper()}"}, "query"),
+        ({"query": f"a={WEB_KEY.replace('_', '-')}"}, "query"),
+        ({"query": f"a={WEB_KEY.replace('_', '%255F')}"}, "query"),
+        ({"headers": {"x-elsewhere": WEB_KEY[:-12]}}, ""),
+    ],
+    ids=(
+        *("header", "scheme", "cookie", "pair", "twice", "upper case", "dash", "encoded"),
+        "cut off",
+    ),
+)
+def test_misplaced_key_is_removed(parts: dict[str, Any], place: str) -> None:
+    scope = make_scope("/items/1", **parts)
+    remove_misplaced_keys(scope, context := RequestContext("request"))
+    assert context.misplaced == place
+    assert not place or RANDOM[:20].lower() not in str(scope).lower()
+
+
+def test_misplaced_key_is_removed_from_the_path() -> None:
+    scope = make_scope(f"/items/{WEB_KEY}/é")
+    remove_misplaced_keys(scope, context := RequestContext("request"))
+    assert scope["path"] == f"/items/{keys.PREFIX}_.../é"
+    assert scope["raw_path"] == f"/items/{keys.PREFIX}_.../%C3%A9".encode()
+    assert context.misplaced == "path"
+
+
+HOSTS = ("service.test", "evil.example", "evil.example:99", 'evil" x', "[::1]", "é")
+REDIRECTS = {"other": "https://example.org/page?a=1", "path": "/page", "relative": "page"}
+
+
+def mount_pages(app: FastAPI) -> None:
+    """Mount an application with redirects of its own in front of everything else."""
+
+    async def page() -> str:
+        return "page"
+
+    mounted = FastAPI()
+    mounted.add_api_route("/page", page)
+    mounted.add_api_route("/{path:path}/page", page)
+    app.mount("/_mounted", mounted)
+    for name, target in REDIRECTS.items():
+        app.mount(f"/_to/{name}", RedirectResponse(target))
+    app.router.routes[:0] = [app.router.routes.pop() for _ in range(4)]
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "target"),
+    [
+        ("/_tests/whoami/", "a=1&b=%20", "/_tests/whoami?a=1&b=%20"),
+        ("/_mounted/page/", "", "/_mounted/page"),
+        ("/_mounted//evil.example/page/", "", "/_mounted//evil.example/page"),
+        ("/_mounted/page/", f"a={WEB_KEY}", f"/_mounted/page?a={keys.PREFIX}_..."),
+        ("/_mounted/page/", f"a={WEB_KEY[:-12]}", f"/_mounted/page?a={keys.PREFIX}_..."),
+        *((f"/_to/{name}/", "", target) for name, target in REDIRECTS.items()),
+    ],
+    ids=["slash", "mounted", "two slashes", "key", "cut off", *REDIRECTS],
+)
+async def test_redirect_never_repeats_the_host(path: str, query: str, target: str) -> None:
+    app = make_app()
+    app.user_middleware.clear()  # some of it may refuse other hosts
+    mount_pages(app)
+    request = signed()
+    query = "&".join(filter(None, [query, request.pop("query")]))
+    for host in HOSTS:
+        response = await call_asgi(app, path, query=query, host=host, **request)
+        assert response.status == 307
+        assert response.headers["location"] == target
+
+
+async def test_redirect_leads_to_no_other_host(app: FastAPI) -> None:
+    @app.get("/{path:path}/page")
+    async def page() -> None:
+        pass
+
+    app.router.routes.insert(0, app.router.routes.pop())
+    response = await call_asgi(app, "//evil.example/page/", **signed())
+    assert response.headers["location"] == "/.//evil.example/page"
+
+
+async def test_raw_bytes_of_a_query_are_encoded(app: FastAPI) -> None:
     scope = make_scope("/")
-    scope["query_string"] = b"a=\xff\x00 b"
-    redact_url(scope, RequestContext("request"))
-    assert scope["query_string"] == b"a=%FF%00%20b"
+    scope["query_string"] = b'a=\xff\x00 "b'
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        assert message
+
+    await app(scope, receive, send)
+    assert scope["query_string"] == b"a=%FF%00%20%22b"
 
 
 async def test_server_sees_no_key_in_the_url(app: FastAPI, location: Location) -> None:
@@ -276,6 +394,32 @@ async def test_query_over_the_limit_is_414(app: FastAPI, size: int, status: int)
     assert response.status == status
     if status == 414:
         assert response.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("extensions", [{}, None])
+async def test_oversized_handshake_is_closed_where_the_server_sends_no_response(
+    app: FastAPI, extensions: dict[str, object] | None
+) -> None:
+    for parts in ({"query": "q" * MAX_QUERY_SIZE * 2}, {"headers": {"a": "b" * MAX_HEADERS_SIZE}}):
+        handshake: dict[str, Any] = {"websocket": True, "extensions": extensions, **parts}
+        response = await call_asgi(app, "/_tests/feed", **handshake)
+        assert response.messages == [{"type": "websocket.close", "code": 1008}]
+
+
+async def test_oversized_query_is_not_read(
+    app: FastAPI, location: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[bytes] = []
+
+    def take(scope: Scope) -> list[str]:
+        read.append(scope["query_string"])
+        return []
+
+    for each in LOCATIONS:
+        monkeypatch.setattr(type(each), "take", lambda _, scope: take(scope))
+    response = await call_asgi(app, "/_tests/whoami", query=f"a={WEB_KEY}&" * 1000)
+    assert response.status == 414
+    assert {*read} == {b""}
 
 
 async def test_head_is_answered_wherever_get_is(app: FastAPI) -> None:

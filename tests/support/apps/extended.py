@@ -1,5 +1,6 @@
 """The generated service with what its owner might add: mounts, files, WebSockets, uploads, bugs."""
 
+import asyncio
 import os
 from typing import Annotated
 
@@ -62,6 +63,21 @@ async def feed(websocket: WebSocket, consumer: CurrentConsumer) -> None:
     await websocket.accept()
     await websocket.send_text(consumer.name)
     await websocket.close()
+
+
+@app.websocket("/ticks")
+async def ticks(websocket: WebSocket, consumer: CurrentConsumer) -> None:
+    await websocket.accept()
+    while True:
+        await websocket.send_text(consumer.name)
+        await asyncio.sleep(0.05)
+
+
+@app.websocket("/ears")
+async def ears(websocket: WebSocket, consumer: CurrentConsumer) -> None:
+    await websocket.accept()
+    async for text in websocket.iter_text():
+        print(text)
 
 
 outer = APIRouter(prefix="/outer", dependencies=[NEEDS_KEY])

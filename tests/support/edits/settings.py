@@ -17,22 +17,20 @@ class QueryLocation(Location):
             name=parameter, scheme_name="ServiceKeyQuery", description=DESCRIPTION
         )
 
-    def read(self, scope: Scope) -> list[str]:
-        """Return the keys that were taken from the URL."""
-        return get_context(scope).taken_keys.get(self.parameter, [])
-
-    def take_from_url(self, scope: Scope, context: RequestContext) -> None:
-        """Move the values of the parameter to the context."""
-        kept, taken = [], []
+    def take(self, scope: Scope) -> list[str]:
+        """Remove each parameter with this name, and return their values."""
+        if not scope["query_string"]:
+            return []
+        kept, sent = [], []
         for field in scope["query_string"].decode("latin-1").split("&"):
             name, _, value = field.partition("=")
             if unquote_plus(name) == self.parameter:
-                taken.append(unquote_plus(value))
+                sent.append(unquote_plus(value))
             else:
                 kept.append(field)
-        if taken:
-            context.taken_keys[self.parameter] = taken
+        if sent:
             scope["query_string"] = "&".join(kept).encode("latin-1")
+        return sent
 '''
 
 LIFESPAN = '''
@@ -168,7 +166,6 @@ def second_location(project: Project) -> None:
         LOCATIONS,
         "from urllib.parse import unquote_plus",
         "from fastapi.security import APIKeyQuery",
-        "from .context import get_context",
     )
     old, new = "(HeaderLocation(HEADER),)", '(HeaderLocation(HEADER), QueryLocation("key"))'
     project.replace(LOCATIONS, old, new)

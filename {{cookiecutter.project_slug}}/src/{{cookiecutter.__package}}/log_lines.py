@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from threading import ExceptHookArgs
 
 _WORD = re.compile(r"[0-9A-Za-z._:%\[\]/+@-]{1,128}")
-_ACCESS_ARGS = 5  # client, method, path, HTTP version, status
+_CLIENT_FIRST = '%s - "'  # how uvicorn's lines about requests and WebSockets begin
 
 _logger = logging.getLogger(__name__)
 
@@ -52,8 +52,8 @@ def get_message(record: logging.LogRecord) -> str:
     `logging.error("key is", key)` is such a call: logging would print the arguments to stderr.
     """
     args = record.args
-    if record.name == "uvicorn.access" and isinstance(args, tuple) and len(args) == _ACCESS_ARGS:
-        args = (quoted(str(args[0])), *args[1:])  # the address of the client
+    if isinstance(args, tuple) and args and str(record.msg).startswith(_CLIENT_FIRST):
+        args = (quoted(str(args[0])), *args[1:])
     try:
         return str(record.msg) % args if args else str(record.msg)
     except Exception:

@@ -8,19 +8,26 @@ from random import getrandbits
 from urllib.parse import quote
 
 from fastapi import FastAPI, HTTPException
-from starlette.datastructures import Headers
+from pydantic import SecretStr
+from starlette.datastructures import URL, Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .auth.authenticator import Authenticator
 from .auth.context import STATE_KEY, RequestContext, current_context, get_context
 from .auth.events import RefusalLog
-from .auth.keys import KEY_LENGTH, redact
+from .auth.keys import REMOVED_LENGTH, redact, remove_keys
 from .auth.middleware import send_refusal
 from .auth.routing import find_route
+{% if cookiecutter.__cookie %}
+from .auth.sign_in import redirect_browser
+{% endif %}
+from .traces import redact_span
 
 MAX_HEADERS_SIZE = 32 * 1024
 MAX_QUERY_SIZE = 8 * 1024
 
+_QUERY_CHARACTERS = string.punctuation.replace('"', "")
+_URL_CHARACTERS = ":/%#?=@[]!$&'()*+,;"  # what Starlette does not encode in a redirect
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 # Without one of these, a request of HTTP/1 has no body (RFC 9112, section 6.3).
 _BODY_HEADERS = {b"content-length", b"transfer-encoding"}
@@ -33,7 +40,7 @@ _BODIES = {"http.response.body", "http.response.pathsend", "http.response.zeroco
 
 
 class RequestContextMiddleware:
-    """ASGI middleware: create the request context, and add its headers to the response.
+    """ASGI middleware: move keys to the request context, and add its headers to the response.
 
     It changes the scope of the server itself, so that the server's access log shows no key either.
     """
@@ -52,26 +59,35 @@ class RequestContextMiddleware:
         state[STATE_KEY] = context
         state["consumer"] = None
         current_context.set(context)
-        if scope["query_string"] or len(scope["path"]) >= KEY_LENGTH:
-            self._remove_keys(scope, context)
-        send = self._reporting(send, context)
+        self._take_keys(scope, context)
+        redact_span()
+        send = self._reporting(scope, send, context)
         if scope["type"] == "websocket" and _DENIAL not in (scope.get("extensions") or {}):
             send = _closing(send)
         return self.app(scope, receive, send)
 
-    def _remove_keys(self, scope: Scope, context: RequestContext) -> None:
+    def _take_keys(self, scope: Scope, context: RequestContext) -> None:
+        if len(scope["query_string"]) > MAX_QUERY_SIZE:
+            scope["query_string"] = b""  # the request is refused: reading it would only take time
+        url = scope["path"], scope["query_string"]
+        for location in self.authenticator.locations:
+            context.sent_keys.append([SecretStr(key) for key in location.take(scope)])
+        remove_misplaced_keys(scope, context)
+        context.key_in_url = url != (scope["path"], scope["query_string"])
         if scope["query_string"]:
-            for location in self.authenticator.locations:
-                location.take_from_url(scope, context)
-        redact_url(scope, context)
+            scope["query_string"] = _to_printable(scope["query_string"])
 
-    def _reporting(self, send: Send, context: RequestContext) -> Send:
+    def _reporting(self, scope: Scope, send: Send, context: RequestContext) -> Send:
         """Return a `send` that adds headers to the response, and reports how the request ended."""
 
         def send_reporting(message: Message) -> Awaitable[None]:
             if message["type"] in _RESPONSE_STARTS:
                 self.refusals.report(context, message.get("status", 101))
-                message = {**message, "headers": _complete_headers(message, context)}
+                message = {**message, "headers": _complete_headers(scope, message, context)}
+                {% if cookiecutter.__cookie %}
+                if context.refusal is not None and message.get("status") == 401:
+                    message = redirect_browser(scope, message)
+                {% endif %}
             elif context.refusal is not None and message["type"] == "websocket.close":
                 self.refusals.report(context, 403)
             return send(message)
@@ -92,6 +108,7 @@ def read_context(scope: Scope) -> RequestContext:
         (sent_id and _valid_request_id(sent_id)) or f"{getrandbits(128):032x}",
         str(client[0]) if client else "",
         headers_size=sum(map(len, chain.from_iterable(scope["headers"]))),
+        query_size=len(scope.get("query_string", b"")),
         may_have_body=scope.get("http_version", "")[:1] != "1"
         or not _BODY_HEADERS.isdisjoint(headers),
     )
@@ -104,29 +121,44 @@ def _valid_request_id(value: bytes) -> str:
     return text if redact(text) == text else ""
 
 
-def redact_url(scope: Scope, context: RequestContext) -> None:
-    """Remove keys that were sent in the URL by mistake, before a log, a trace or a redirect."""
-    path = redact(scope["path"])
-    if path != scope["path"]:
-        scope["path"] = path
-        scope["raw_path"] = quote(path).encode()
-        context.misplaced = "path"
-    if not scope["query_string"]:
-        return
-    query = scope["query_string"].decode("latin-1")
-    redacted = redact(query)
-    if redacted != query:
-        context.misplaced = "query"
-    # A client may send raw bytes, which the server's access log cannot write.
-    printable = quote(redacted, safe=string.punctuation, encoding="latin-1")
-    scope["query_string"] = printable.encode("ascii")
+def remove_misplaced_keys(scope: Scope, context: RequestContext) -> None:
+    """Remove keys that were sent in the URL or in another header by mistake.
+
+    Only keys are removed: the rest reaches the endpoint as it was sent.
+    """
+    for index, (name, value) in enumerate(scope["headers"]):
+        if len(value) >= REMOVED_LENGTH:
+            kept = remove_keys(text := value.decode("latin-1"))
+            if kept != text:
+                scope["headers"] = [*scope["headers"]]
+                scope["headers"][index] = (name, kept.encode("latin-1"))
+                context.misplaced = "cookie" if name == b"cookie" else f"header {name.decode()}"
+    if len(scope["path"]) >= REMOVED_LENGTH:
+        kept = remove_keys(scope["path"])
+        if kept != scope["path"]:
+            scope["path"], scope["raw_path"] = kept, quote(kept).encode()
+            context.misplaced = "path"
+    if len(scope["query_string"]) >= REMOVED_LENGTH:
+        kept = remove_keys(text := scope["query_string"].decode("latin-1"))
+        if kept != text:
+            scope["query_string"] = kept.encode("latin-1")
+            context.misplaced = "query"
 
 
-def _complete_headers(message: Message, context: RequestContext) -> list[tuple[bytes, bytes]]:
+def _to_printable(query: bytes) -> bytes:
+    """Return a query with odd bytes percent-encoded: no access log line can hold or fake them."""
+    return quote(query, safe=_QUERY_CHARACTERS).encode()
+
+
+def _complete_headers(
+    scope: Scope, message: Message, context: RequestContext
+) -> list[tuple[bytes, bytes]]:
     """Return the headers of a response with those of its request context."""
     sent = message.get("headers", ())
     names = dict(sent)
-    headers = list(sent)
+    if b"location" in names:
+        sent = [(name, _local_location(name, value, scope)) for name, value in sent]
+    headers = [*sent]
     if b"x-request-id" in names:
         headers = [pair for pair in sent if pair[0] != b"x-request-id"]
     headers.append((b"x-request-id", context.request_id.encode()))
@@ -139,10 +171,29 @@ def _complete_headers(message: Message, context: RequestContext) -> list[tuple[b
     elif context.consumer is not None and b"cache-control" not in names:
         # A shared cache must not serve to others what needed a key (RFC 9111, section 3.5).
         headers.append((b"cache-control", b"no-store"))
-    if context.taken_keys and b"referrer-policy" not in names:
+    if context.key_in_url and b"referrer-policy" not in names:
         # The browser must tell no other site the URL of this page, which holds a key.
         headers.append((b"referrer-policy", b"no-referrer"))
     return headers
+
+
+def _local_location(name: bytes, value: bytes, scope: Scope) -> bytes:
+    """Return the value of a response header; `Location` without the host of the request itself.
+
+    Starlette redirects to `Host`, which is whatever the client has sent. Its redirects with another
+    slash at the end also repeat the URL of the request, so they are redacted.
+    """
+    if name != b"location":
+        return value
+    url, location = URL(scope=scope), value.decode("latin-1")
+    origin = quote(f"{url.scheme}://{url.netloc}", _URL_CHARACTERS)
+    if not location.startswith(f"{origin}/"):
+        return value
+    target = location.removeprefix(origin)
+    if target.partition("?")[0].rstrip("/") == quote(scope["path"], _URL_CHARACTERS).rstrip("/"):
+        target = redact(target)
+    # Two slashes at the beginning would stand for another host.
+    return (f"/.{target}" if target.startswith("//") else target).encode("latin-1")
 
 
 def _encode(headers: Iterable[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
@@ -179,7 +230,7 @@ class SizeLimitMiddleware:
         context = get_context(scope)
         if context.headers_size > MAX_HEADERS_SIZE:
             return _refuse(self.service, 431, "Request Header Fields Too Large", scope, send)
-        if len(scope["query_string"]) > MAX_QUERY_SIZE:
+        if context.query_size > MAX_QUERY_SIZE:
             return _refuse(self.service, 414, "URI Too Long", scope, send)
         if not context.may_have_body or scope["type"] == "websocket":
             return self.app(scope, receive, send)

@@ -29,6 +29,7 @@ from .auth.routing import find_mounted
 from .auth.setup import make_authenticator
 from .middleware import HeadMiddleware, RequestContextMiddleware, SizeLimitMiddleware
 from .settings import Settings, find_warnings
+from .traces import TraceRedactionMiddleware
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ logger = logging.getLogger(__name__)
 class Service(FastAPI):
     """FastAPI that authenticates requests before any other middleware sees them.
 
-    From the outside in: request context, CORS, HEAD, sizes, authentication, then FastAPI with what
+    From the outside in: request context, traces, CORS, HEAD, sizes, authentication, then FastAPI with what
     the application adds.
     """
 
@@ -89,6 +90,7 @@ class Service(FastAPI):
         app = HeadMiddleware(app, self)
         if self.settings.cors_origins:
             app = CORSMiddleware(app, **self._cors_options())
+        app = TraceRedactionMiddleware(app)
         self._extend_documents()
         return app
 

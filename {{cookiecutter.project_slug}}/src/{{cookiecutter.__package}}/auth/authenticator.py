@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from ipaddress import ip_address
 
+from pydantic import SecretStr
 from starlette.types import Scope
 
 from . import keys
@@ -19,8 +20,6 @@ from .refusals import Reason, Refusal, unauthenticated
 MAX_EXPIRED = 10_000
 
 logger = logging.getLogger(__name__)
-
-_MARK = f"{keys.PREFIX}_".encode()  # every key starts with it
 
 
 class Authenticator:
@@ -60,13 +59,13 @@ class Authenticator:
         Raises:
             Refusal: see `__call__`.
         """
-        location, sent = self._locate(scope, context)
+        location, sent = self._locate(context)
         record = await self.authenticate_key(sent, context)
         location.check(scope)
         self.store.note_use(record.id)
         return Consumer(record.consumer, record.scopes, record.id, location.name)
 
-    async def authenticate_key(self, sent: list[str], context: RequestContext) -> KeyRecord:
+    async def authenticate_key(self, sent: list[SecretStr], context: RequestContext) -> KeyRecord:
         """Return the record of the one valid key that was sent.
 
         Raises:
@@ -74,20 +73,47 @@ class Authenticator:
         """
         if len(sent) != 1 or not sent[0]:  # a form may hold an empty field
             raise unauthenticated(Reason.REPEATED if any(sent) else Reason.MISSING)
-        digest = keys.hash_key(sent[0])
+        context.digest = digest = keys.hash_key(sent[0].get_secret_value())
         # A key that the store knows has a valid format: only the others are checked for theirs.
         record = self.store.peek(digest) or await self._find(sent[0], digest, context)
-        context.key = record
         self._check(record, context)
         return record
 
-    async def _find(self, key: str, digest: str, context: RequestContext) -> KeyRecord:
-        if not keys.is_well_formed(key):
-            mistyped = keys.has_key_format(key)
+    async def check_again(self, context: RequestContext) -> None:
+        """Check the key of an open WebSocket again.
+
+        Raises:
+            Refusal: the key has ended or lost a scope, or the store is unavailable.
+        """
+        record = await self.store.confirm(context.digest)
+        if record is None:
+            raise unauthenticated(Reason.UNKNOWN)
+        self._check(record, context)
+        lost = context.consumer.scopes - record.scopes if context.consumer else ()
+        if lost:
+            missing = {"missing_scope": " ".join(sorted(lost))}
+            raise Refusal(403, "The key has lost a scope", Reason.SCOPE, details=missing)
+
+    def _check(self, record: KeyRecord, context: RequestContext) -> None:
+        context.key = record
+        if record.revoked:
+            raise unauthenticated(Reason.REVOKED)
+        if not record.enabled:
+            raise unauthenticated(Reason.DISABLED)
+        if record.expires is not None and record.expires <= datetime.now(UTC):
+            self._note_expired(record, context)
+            raise unauthenticated(Reason.EXPIRED)
+        if record.networks and not _comes_from(record.networks, context.client):
+            raise unauthenticated(Reason.NETWORK)
+
+    async def _find(self, key: SecretStr, digest: str, context: RequestContext) -> KeyRecord:
+        # The key itself is in no variable here: error trackers send those of a traceback's frames.
+        if not keys.is_well_formed(key.get_secret_value()):
+            mistyped = keys.has_key_format(key.get_secret_value())
             raise unauthenticated(Reason.MISTYPED if mistyped else Reason.MALFORMED)
         record = await self.look_up(digest, context)
         if record is None:
-            raise unauthenticated(Reason.UNKNOWN, hint=keys.key_hint(key))
+            raise unauthenticated(Reason.UNKNOWN, hint=keys.key_hint(key.get_secret_value()))
         return record
 
     def look_up(self, digest: str, context: RequestContext) -> Awaitable[KeyRecord | None]:
@@ -108,17 +134,6 @@ class Authenticator:
         if key is not None:
             self.store.note_event(ServiceEvent(event, key.id, key.consumer, context.client, now))
 
-    def _check(self, record: KeyRecord, context: RequestContext) -> None:
-        if record.revoked:
-            raise unauthenticated(Reason.REVOKED)
-        if not record.enabled:
-            raise unauthenticated(Reason.DISABLED)
-        if record.expires is not None and record.expires <= datetime.now(UTC):
-            self._note_expired(record, context)
-            raise unauthenticated(Reason.EXPIRED)
-        if record.networks and not _comes_from(record.networks, context.client):
-            raise unauthenticated(Reason.NETWORK)
-
     def _note_expired(self, record: KeyRecord, context: RequestContext) -> None:
         if record.id not in self._expired and len(self._expired) < MAX_EXPIRED:
             self._expired.add(record.id)
@@ -138,14 +153,12 @@ class Authenticator:
         """
         await self.store.check_ready()
 
-    def _locate(self, scope: Scope, context: RequestContext) -> tuple[Location, list[str]]:
-        for location in self.locations:
-            sent = location.read(scope)
+    def _locate(self, context: RequestContext) -> tuple[Location, list[SecretStr]]:
+        for location, sent in zip(self.locations, context.sent_keys, strict=True):
             if any(sent):  # the first location with a key decides, even if the key is invalid
                 return location, sent
-        misplaced = context.misplaced or _find_misplaced_key(scope)
-        if misplaced:
-            raise unauthenticated(Reason.WRONG_LOCATION, sent_in=misplaced)
+        if context.misplaced:
+            raise unauthenticated(Reason.WRONG_LOCATION, sent_in=context.misplaced)
         raise unauthenticated(Reason.MISSING)
 
 
@@ -155,15 +168,3 @@ def _comes_from(networks: tuple[Network, ...], client: str) -> bool:
     except ValueError:  # unknown, such as that of a Unix socket
         return False
     return any(address in network for network in networks)
-
-
-def _find_misplaced_key(scope: Scope) -> str:
-    """Return where a well-formed key was sent although keys are not accepted there, or ''."""
-    for raw_name, raw_value in scope["headers"]:
-        if _MARK not in raw_value:  # most headers: the rest takes longer
-            continue
-        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        values = (part.partition("=")[2] for part in value.split(";")) if name == "cookie" else ()
-        if any(map(keys.is_well_formed, (value, value.rpartition(" ")[2], *values))):
-            return "cookie" if name == "cookie" else f"header {name}"
-    return ""

@@ -3,8 +3,10 @@
 from contextvars import ContextVar
 from typing import NamedTuple, Protocol
 
+from pydantic import SecretStr
 from starlette.types import Scope
 
+from .locations import Location
 from .records import KeyRecord, KeyStore
 from .refusals import Refusal
 
@@ -23,12 +25,13 @@ class Consumer(NamedTuple):
 class RequestAuthenticator(Protocol):
     """What dependencies and pages ask of the authenticator of the service."""
 
+    locations: tuple[Location, ...]
     store: KeyStore
 
     async def __call__(self, scope: Scope) -> Consumer:
         """Return the consumer of a request."""
 
-    async def authenticate_key(self, sent: list[str], context: "RequestContext") -> KeyRecord:
+    async def authenticate_key(self, sent: list[SecretStr], context: "RequestContext") -> KeyRecord:
         """Return the record of the one valid key that was sent."""
 
     def note_event(self, event: str, context: "RequestContext") -> None:
@@ -45,6 +48,8 @@ class RequestContext:
     """What is known about one request or WebSocket.
 
     It is one mutable object: middleware that passes on a copy of the ASGI scope still shares it.
+    `sent_keys` holds what was taken from the request, a list for each location. It shows itself
+    nowhere: error trackers send the variables of a traceback's frames.
     """
 
 {% if cookiecutter.__limited %}
@@ -52,7 +57,9 @@ class RequestContext:
 {% endif %}
     authenticator: RequestAuthenticator | None = None
     misplaced: str = ""
+    key_in_url: bool = False
     key: KeyRecord | None = None
+    digest: str = ""
     consumer: Consumer | None = None
     refusal: Refusal | None = None
     refusal_event: str = "request_refused"
@@ -63,13 +70,15 @@ class RequestContext:
         client: str = "",
         *,
         headers_size: int = 0,
+        query_size: int = 0,
         may_have_body: bool = True,
     ) -> None:
         self.request_id = request_id
         self.client = client
         self.headers_size = headers_size
+        self.query_size = query_size
         self.may_have_body = may_have_body
-        self.taken_keys: dict[str, list[str]] = {}
+        self.sent_keys: list[list[SecretStr]] = []
         self.response_headers: list[tuple[bytes, bytes]] = []
 
 

@@ -19,10 +19,8 @@ from fastapi.security import APIKeyCookie, APIKeyHeader, APIKeyQuery
 from fastapi.security.base import SecurityBase
 from starlette.types import Scope
 
-{% if cookiecutter.__query %}
-from .context import RequestContext, get_context
-{% else %}
-from .context import RequestContext
+{% if cookiecutter.__bearer %}
+from . import keys
 {% endif %}
 {% if cookiecutter.__cookie %}
 from .csrf import is_cross_origin
@@ -64,6 +62,8 @@ def make_locations(settings: AuthSettings) -> tuple["Location", ...]:
 class Location:
     """A place in a request where clients send their key.
 
+    A key is taken out of the request, so that nothing can log, trace, redirect or report it.
+
     Attributes:
         name: how the location is called in logs.
         scheme: how it is called in the OpenAPI document.
@@ -74,12 +74,12 @@ class Location:
     scheme: SecurityBase
     header: str | None = None
 
-    def read(self, scope: Scope) -> list[str]:
-        """Return every key that was sent here; more than one is an error."""
-        raise NotImplementedError
+    def take(self, scope: Scope) -> list[str]:
+        """Remove every key that was sent here from the request, and return them.
 
-    def take_from_url(self, scope: Scope, context: RequestContext) -> None:
-        """Move keys from the URL to the context, so that nothing can log, trace or redirect them."""
+        More than one is an error.
+        """
+        raise NotImplementedError
 
     def check(self, scope: Scope) -> None:
         """Refuse a valid key that is not safe to accept here.
@@ -102,11 +102,13 @@ class HeaderLocation(Location):
         )
         self._raw_name = header.lower().encode()
 
-    def read(self, scope: Scope) -> list[str]:
-        """Return the value of each header with this name: `request.headers` has only the first."""
-        return [
-            value.decode("latin-1") for name, value in scope["headers"] if name == self._raw_name
-        ]
+    def take(self, scope: Scope) -> list[str]:
+        """Remove each header with this name, and return their values."""
+        headers = scope["headers"]
+        sent = [value.decode("latin-1") for name, value in headers if name == self._raw_name]
+        if sent:
+            scope["headers"] = [header for header in headers if header[0] != self._raw_name]
+        return sent
 {% endif %}
 {% if cookiecutter.__bearer %}
 
@@ -120,13 +122,16 @@ class BearerLocation(Location):
     def __init__(self) -> None:
         self.scheme = HTTPBearer(scheme_name="ServiceKeyBearer", description=DESCRIPTION)
 
-    def read(self, scope: Scope) -> list[str]:
-        """Return the token of each `Authorization` header, or all of it when it is not one token."""
-        return [
-            _token(value.decode("latin-1"))
-            for name, value in scope["headers"]
-            if name == b"authorization"
-        ]
+    def take(self, scope: Scope) -> list[str]:
+        """Return the token of each `Authorization` header, or all of it when it is not one token.
+
+        A header without the prefix of a key stays in the request: it may be of another scheme.
+        """
+        headers = scope["headers"]
+        sent = [value.decode("latin-1") for name, value in headers if name == b"authorization"]
+        if any(map(keys.has_prefix, sent)):
+            scope["headers"] = [header for header in headers if header[0] != b"authorization"]
+        return [_token(credentials) for credentials in sent]
 
 
 def _token(credentials: str) -> str:
@@ -150,20 +155,25 @@ class CookieLocation(Location):
         )
         self._trusted_origins = frozenset(settings.cors_origins)
 
-    def read(self, scope: Scope) -> list[str]:
-        """Return the value of each cookie with this name: `request.cookies` has only the last.
+    def take(self, scope: Scope) -> list[str]:
+        """Remove each cookie with this name, and return their values; other cookies stay.
 
         As RFC 6265, section 5.4, has it, quotes are part of a value, and no key has quotes: a key
         in quotes is refused. A name without `=` is no cookie of that name, and does not count.
         """
-        return [
-            value
-            for header, line in scope["headers"]
-            if header == b"cookie"
-            for pair in line.decode("latin-1").split(";")
-            for name, equals, value in [pair.strip(" \t").partition("=")]
-            if equals and name == self.cookie
-        ]
+        lines = [value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"]
+        sent, kept = [], []
+        for pair in (pair.strip(" \t") for line in lines for pair in line.split(";")):
+            name, equals, value = pair.partition("=")
+            if equals and name == self.cookie:
+                sent.append(value)
+            else:
+                kept.append(pair)
+        if sent:
+            headers = [header for header in scope["headers"] if header[0] != b"cookie"]
+            cookie = (b"cookie", "; ".join(kept).encode("latin-1"))
+            scope["headers"] = [*headers, cookie] if kept else headers
+        return sent
 
     def check(self, scope: Scope) -> None:
         """Refuse an unsafe request or a WebSocket that a page of another origin has caused.
@@ -194,20 +204,18 @@ class QueryLocation(Location):
             name=parameter, scheme_name="ServiceKeyQuery", description=DESCRIPTION
         )
 
-    def read(self, scope: Scope) -> list[str]:
-        """Return the keys that were taken from the URL."""
-        return get_context(scope).taken_keys.get(self.parameter, [])
-
-    def take_from_url(self, scope: Scope, context: RequestContext) -> None:
-        """Move the values of the parameter to the context."""
-        kept, taken = [], []
+    def take(self, scope: Scope) -> list[str]:
+        """Remove each parameter with this name, and return their values."""
+        if not scope["query_string"]:
+            return []
+        kept, sent = [], []
         for field in scope["query_string"].decode("latin-1").split("&"):
             name, _, value = field.partition("=")
             if unquote_plus(name) == self.parameter:
-                taken.append(unquote_plus(value))
+                sent.append(unquote_plus(value))
             else:
                 kept.append(field)
-        if taken:
-            context.taken_keys[self.parameter] = taken
+        if sent:
             scope["query_string"] = "&".join(kept).encode("latin-1")
+        return sent
 {% endif %}

@@ -19,6 +19,7 @@ from .dependencies import get_api_key
 from .protection import Protection
 from .refusals import Refusal
 from .routing import find_mounted, find_route
+from .websockets import CheckedWebSocket
 
 
 class AuthenticationMiddleware:
@@ -38,9 +39,11 @@ class AuthenticationMiddleware:
         self._applications = [service, *find_mounted(service.routes)]
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
-        if scope["type"] != "lifespan" and self.protection.needs_key(scope):
+        if scope["type"] == "lifespan":
+            return self.app(scope, receive, send)
+        if self.protection.needs_key(scope):
             return self._authenticate(scope, receive, send)
-        return self.app(scope, receive, send)
+        return self._run(scope, receive, send)
 
     async def _authenticate(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -50,7 +53,12 @@ class AuthenticationMiddleware:
                 await send_refusal(self.service, refusal, scope, send)
                 return
             get_context(scope).refusal = None
-        await self.app(scope, receive, send)
+        await self._run(scope, receive, send)
+
+    def _run(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        if scope["type"] == "websocket":
+            return CheckedWebSocket(self.authenticator, scope, receive, send).run(self.app)
+        return self.app(scope, receive, send)
 
     def _is_overridden(self, scope: Scope) -> bool:
         """Tell whether a test has replaced `get_api_key` in the application or a mounted one."""

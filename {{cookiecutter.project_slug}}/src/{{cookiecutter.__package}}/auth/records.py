@@ -42,6 +42,10 @@ class KeyStore(Protocol):
     def available(self) -> bool:
         """Whether the store could be asked the last time."""
 
+    @property
+    def recheck_seconds(self) -> float:
+        """How often a key that stays in use, such as that of a WebSocket, is checked again."""
+
     def peek(self, digest: str) -> KeyRecord | None:
         """Return the key with this hash where the store knows it without asking anybody."""
 
@@ -54,6 +58,9 @@ class KeyStore(Protocol):
         Raises:
             Refusal: 503 when the store is unavailable.
         """
+
+    async def confirm(self, digest: str) -> KeyRecord | None:
+        """Return the key with this hash as it is now; otherwise like `find`."""
 
     def note_use(self, key_id: str) -> None:
         """Note that the key with this id was accepted now."""

@@ -1,0 +1,67 @@
+"""Traces show no key, also where they were started before the service saw the request."""
+
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from opentelemetry import trace
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, NonRecordingSpan
+
+from {{ cookiecutter.__package }}.auth import (
+    keys,
+)
+from {{ cookiecutter.__package }}.auth.locations import (
+    Location,
+)
+
+from .helpers import UNKNOWN_KEY, WEB_KEY, call_asgi, to_asgi, with_key
+
+pytestmark = pytest.mark.anyio
+
+REDACTED = f"{keys.PREFIX}_..."
+
+
+class RecordedSpan(NonRecordingSpan):
+    """A span that keeps what it is told."""
+
+    def __init__(self, name: str, **attributes: Any) -> None:
+        super().__init__(INVALID_SPAN_CONTEXT)
+        self.name = name
+        self.attributes = attributes
+
+    def is_recording(self) -> bool:
+        """Tell that it does."""
+        return True
+
+    def update_name(self, name: str) -> None:
+        """Take another name."""
+        self.name = name
+
+    def set_attribute(self, key: str, value: Any) -> None:
+        """Take an attribute."""
+        self.attributes[key] = value
+
+
+@pytest.mark.parametrize("key", [WEB_KEY, UNKNOWN_KEY, WEB_KEY[:-12]], ids=["valid", "unknown", ""])
+async def test_span_around_the_service_is_redacted(app: FastAPI, key: str) -> None:
+    span = RecordedSpan(f"GET /{key}", url=f"/{key}?a={key}", header=(key, "b"), port=80)
+    with trace.use_span(span):
+        await call_asgi(app, f"/{key}", query=f"a={key}")
+    assert span.name == f"GET /{REDACTED}"
+    expected = {"url": f"/{REDACTED}?a={REDACTED}", "header": (REDACTED, "b"), "port": 80}
+    assert {name: span.attributes[name] for name in expected} == expected
+
+
+async def test_span_within_the_service_is_redacted(
+    app: FastAPI, location: Location, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    span = RecordedSpan("GET", url=f"?a={WEB_KEY[:-12]}")
+    stack = app.build_middleware_stack()
+
+    async def traced(*request: Any) -> None:
+        with trace.use_span(span):
+            await stack(*request)
+
+    app.middleware_stack = traced
+    await call_asgi(app, "/health/live", **to_asgi(with_key(location, WEB_KEY)))
+    assert span.attributes["url"] == f"?a={REDACTED}"
