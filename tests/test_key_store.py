@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
 from contextlib import suppress
@@ -10,11 +11,12 @@ from pathlib import Path
 import psycopg
 import pytest
 from support.combinations import Answers
-from support.commands import run
+from support.commands import run, run_python
 from support.generation import Bake
 from support.keys import key_module
 from support.live import Live, manage, run_service
 from support.postgresql import Postgres
+from support.server_process import free_port
 from support.suites import SUITE
 from support.waiting import run_async, until
 
@@ -151,18 +153,70 @@ def test_a_database_that_hangs_is_away_too(
         assert live.status_for(live.keys["unknown"]) == 401
 
 
-def test_a_service_with_a_wrong_password_starts_and_is_not_ready(
-    database_project: Path, postgres: Postgres, database_url: str, tmp_path: Path
+@pytest.fixture(scope="module")
+def refusing(
+    postgres: Postgres, bake: Bake, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """Return URLs of databases that refuse to look a key up, by the reason that they give."""
+    ready, closed = postgres.database(), postgres.database()
+    env = {"PYTHONPATH": str(bake(**ANSWERS) / "src"), "DATABASE_URL": ready}
+    manage("migrate", cwd=tmp_path_factory.mktemp("ready"), env={**os.environ, **env})
+    with psycopg.connect(closed, autocommit=True) as connection:
+        connection.execute("CREATE ROLE guest LOGIN PASSWORD 'hunter2'")
+        name = closed.rpartition("/")[2]
+        connection.execute(f"REVOKE CONNECT ON DATABASE {name} FROM PUBLIC".encode())
+    outdated = postgres.database()
+    with psycopg.connect(outdated, autocommit=True) as connection:
+        connection.execute("CREATE TABLE api_keys (id text)")
+
+    def as_guest(url: str) -> str:
+        return url.replace(f"owner:{postgres.password}", "guest:hunter2")
+
+    return {
+        "password authentication failed": ready.replace(postgres.password, "hunter2"),
+        'database "nosuch" does not exist': postgres.url_of("nosuch"),
+        "its tables are missing, create them with: ": postgres.database(),
+        "its tables are outdated, update them with: ": outdated,
+        "permission denied for table api_keys": as_guest(ready),
+        "permission denied for database": as_guest(closed),
+    }
+
+
+REFUSALS = [
+    "password authentication failed",
+    'database "nosuch" does not exist',
+    "its tables are missing, create them with: ",
+    "its tables are outdated, update them with: ",
+    "permission denied for table api_keys",
+    "permission denied for database",
+]
+
+
+@pytest.mark.parametrize("reason", REFUSALS)
+def test_service_refuses_to_start_on_a_definite_error(
+    database_project: Path, refusing: dict[str, str], tmp_path: Path, reason: str
 ) -> None:
-    with run_service(database_project, ANSWERS, tmp_path, DATABASE_URL=database_url) as live:
-        environment = live.variables | {
-            "DATABASE_URL": database_url.replace(postgres.password, "hunter2")
-        }
-        command = [sys.executable, "-m", "my_service", "keys", "list"]
-        finished = run(*command, cwd=tmp_path, env=environment)
+    env = {"DATABASE_URL": refusing[reason], "PORT": str(free_port()), "LOG_LEVEL": "error"}
+    env["PYTHONPATH"] = str(database_project / "src")
+    served = run_python("-m", "my_service", "serve", cwd=tmp_path, env={**os.environ, **env})
+    assert served.returncode == 3, served.stderr
+    lines = [json.loads(line) for line in served.stderr.splitlines()]
+    assert {line["level"] for line in lines} == {"ERROR"}
+    assert any(reason in line["message"] for line in lines)
+    assert lines[0]["message"].startswith("DATABASE_URL: ")
+    assert "Traceback" not in served.stderr
+    assert "hunter2" not in served.stderr
+
+
+def test_a_command_says_that_the_password_is_wrong(
+    database_project: Path, refusing: dict[str, str], tmp_path: Path
+) -> None:
+    env = {"DATABASE_URL": refusing[REFUSALS[0]], "PYTHONPATH": str(database_project / "src")}
+    command = ("-m", "my_service", "keys", "list")
+    finished = run_python(*command, cwd=tmp_path, env={**os.environ, **env})
     assert finished.returncode == 1
     assert finished.stderr.count("\n") == 1
-    assert "password authentication failed" in finished.stderr
+    assert REFUSALS[0] in finished.stderr
     assert "hunter2" not in finished.stderr
 
 

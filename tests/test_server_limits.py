@@ -28,6 +28,7 @@ DATABASE: Answers = {
     "key_store": "database",
 }
 MEBIBYTE = 1024 * 1024
+SIGHUP = "SIGHUP does not reload settings; restart the service instead"
 
 both_stores = pytest.mark.parametrize("answers", [SETTINGS, DATABASE], ids=name)
 workers = pytest.mark.parametrize("workers", ["1", "2"])
@@ -285,13 +286,12 @@ def test_sighup_changes_nothing_and_says_so(bake: Bake, tmp_path: Path, workers:
     with run_service(bake(**SETTINGS), SETTINGS, tmp_path, WORKERS=workers) as live:
         with request_in_flight(live) as slow:
             os.kill(leader(live), signal.SIGHUP)
-            until(lambda: messages(live, "WARNING"))
+            until(lambda: SIGHUP in messages(live, "WARNING"))
             time.sleep(1)
             assert live.status_for(live.keys["web"]) == 200
             slow.sendall(b'rrect horse"}'[-10:])
             assert parse(slow.recv(65536)).status in (204, 422)
-        [warning] = messages(live, "WARNING")
-        assert warning == "SIGHUP does not reload settings; restart the service instead"
+        assert messages(live, "WARNING").count(SIGHUP) == 1
         assert len(process_ids(live, "server")) == int(workers)
 
 

@@ -8,12 +8,13 @@ from typing import Any
 import httpx2
 import pytest
 from fastapi import FastAPI
-from starlette.types import Message
 
 from {{ cookiecutter.__package }}.auth import events, keys
 from {{ cookiecutter.__package }}.auth.locations import (
     Location,
 )
+from {{ cookiecutter.__package }}.auth.records import KeyRecord
+from {{ cookiecutter.__package }}.auth.refusals import Reason
 from {{ cookiecutter.__package }}.logs import (
     RedactingJSONFormatter,
 )
@@ -27,8 +28,6 @@ from .helpers import (
     call_asgi,
     make_app,
     make_entry,
-    make_scope,
-    to_asgi,
     with_key,
 )
 
@@ -44,6 +43,11 @@ ENTRIES = (
     make_entry(DISABLED_KEY, enabled=False),
     make_entry(FOREIGN_KEY, networks=["192.0.2.0/24"]),
 )
+
+
+def id_of(key: str) -> str:
+    """Return the public id of a key."""
+    return keys.key_id(keys.hash_key(key))
 
 
 class Lines(logging.Handler):
@@ -75,11 +79,6 @@ def lines() -> Iterator[Lines]:
 def app() -> FastAPI:
     """Return the service with a key for each reason."""
     return make_app(api_keys=ENTRIES)
-
-
-def id_of(key: str) -> str:
-    """Return the public id of a key."""
-    return keys.key_id(keys.hash_key(key))
 
 
 @pytest.mark.parametrize(
@@ -123,19 +122,117 @@ async def test_log_and_response_differ_in_the_reason(
         assert line == common | own
 
 
-async def test_two_keys_at_once_are_repeated(app: FastAPI, lines: Lines) -> None:
-    scope = make_scope("/_tests/whoami", **to_asgi(with_key(LOCATION, WEB_KEY)))
-    scope["headers"] *= 2
-    scope["query_string"] += b"&" + scope["query_string"]
+# For each reason the request that is refused for it, and what the log adds to the reason.
+REQUESTS: dict[Reason, tuple[dict[str, Any], dict[str, str]]] = {
+    Reason.MISSING: ({}, {}),
+    Reason.MALFORMED: (with_key(LOCATION, "wrong"), {}),
+    Reason.MISTYPED: (with_key(LOCATION, MISTYPED_KEY), {}),
+    Reason.UNKNOWN: (with_key(LOCATION, UNKNOWN_KEY), {"hint": keys.key_hint(UNKNOWN_KEY)}),
+    Reason.EXPIRED: (with_key(LOCATION, EXPIRED_KEY), {"key_id": id_of(EXPIRED_KEY)}),
+    Reason.REVOKED: (with_key(LOCATION, WEB_KEY), {"key_id": id_of(WEB_KEY)}),
+    Reason.DISABLED: (with_key(LOCATION, DISABLED_KEY), {"key_id": id_of(DISABLED_KEY)}),
+    Reason.WRONG_LOCATION: (
+        {"headers": {"X-Elsewhere": WEB_KEY}},
+        {"sent_in": "header x-elsewhere"},
+    ),
+    Reason.REPEATED: (with_key(LOCATION, WEB_KEY, WEB_KEY), {}),
+{% if cookiecutter.__cookie %}
+    Reason.CROSS_ORIGIN: (
+        {"headers": {**with_key(LOCATION, WEB_KEY)["headers"], "Sec-Fetch-Site": "cross-site"}},
+        {"key_id": id_of(WEB_KEY)},
+    ),
+{% endif %}
+    Reason.NETWORK: (with_key(LOCATION, FOREIGN_KEY), {"key_id": id_of(FOREIGN_KEY)}),
+    Reason.SCOPE: (
+        with_key(LOCATION, WEB_KEY),
+        {"key_id": id_of(WEB_KEY), "missing_scope": "admin"},
+    ),
+{% if cookiecutter.__limited %}
+    Reason.THROTTLED: (with_key(LOCATION, UNKNOWN_KEY), {}),
+    Reason.OVER_LIMIT: (with_key(LOCATION, WEB_KEY), {"key_id": id_of(WEB_KEY)}),
+{% endif %}
+{% if cookiecutter.__database %}
+    Reason.STORE_UNAVAILABLE: (with_key(LOCATION, WEB_KEY), {}),
+{% elif cookiecutter.__limited %}
+    Reason.STORE_UNAVAILABLE: (with_key(LOCATION, WEB_KEY), {"key_id": id_of(WEB_KEY)}),
+{% endif %}
+}
+{% if cookiecutter.__limited %}
+# The settings with which a request is refused for a reason.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "throttled": {"failed_attempts_limit": "1/minute"},
+    "over_limit": {"rate_limit": "1/minute"},
+    "store_unavailable": {
+        "rate_limit_storage_url": "redis://127.0.0.1:1",
+        "rate_limit_fail_open": False,
+    },
+}
+{% endif %}
+OTHER_STATUSES = {"cross_origin": 403, "scope": 403, "throttled": 429, "over_limit": 429}
+OTHER_STATUSES["store_unavailable"] = 503
 
-    async def receive() -> Message:
-        return {"type": "http.request"}
 
-    async def send(message: Message) -> None:
-        assert message.get("status", 401) == 401
+async def refuse(reason: Reason, monkeypatch: pytest.MonkeyPatch) -> httpx2.Response:
+    """Return the response to a request that is refused for this reason."""
+{% if cookiecutter.__limited %}
+    app: Any = make_app(api_keys=ENTRIES, **SETTINGS.get(reason, {}))
+{% else %}
+    app: Any = make_app(api_keys=ENTRIES)
+{% endif %}
+    store = app.authenticator.store
+    if reason is Reason.REVOKED:
+        revoked = KeyRecord(id_of(WEB_KEY), "web", revoked=True)
+        monkeypatch.setattr(store, "peek", lambda digest: revoked)
+{% if cookiecutter.__database %}
+    if reason is Reason.STORE_UNAVAILABLE:
+        monkeypatch.setattr(store, "_unavailable", True)
+{% endif %}
+    request, _ = REQUESTS[reason]
+    sent: Any = request.get("headers", [])
+    headers = [*(sent if isinstance(sent, list) else sent.items()), ("X-Request-ID", "request-1")]
+    request = {**request, "headers": headers}
+    transport = httpx2.ASGITransport(app)
+    async with httpx2.AsyncClient(transport=transport, base_url=base_url(app)) as client:
+        if OTHER_STATUSES.get(reason) == 429:
+            await client.post("/_tests/notes", **request)
+        return await client.post("/_tests/notes", **request)
 
-    await app(scope, receive, send)
-    assert [event["reason"] for event in lines.events] == ["repeated"]
+
+def write_access_line() -> dict[str, Any]:
+    """Return the line that the access log has about the request that was handled last."""
+    arguments = ("127.0.0.1:50000", "POST", "/_tests/notes", "1.1", 401)
+    fields = {"name": "uvicorn.access", "msg": "%s %s %s %s %s", "args": arguments}
+    line: dict[str, Any] = json.loads(
+        RedactingJSONFormatter().format(logging.makeLogRecord(fields))
+    )
+    return line
+
+
+@pytest.mark.parametrize("reason", Reason, ids=str)
+async def test_reason_is_in_a_warning_and_in_the_access_line(
+    lines: Lines, monkeypatch: pytest.MonkeyPatch, reason: Reason
+) -> None:
+    response = await refuse(reason, monkeypatch)
+    assert response.status_code == OTHER_STATUSES.get(reason, 401)
+    event, access_line = lines.events[-1], write_access_line()
+    details = {"reason": reason, "request_id": "request-1", **REQUESTS[reason][1]}
+    names = {"reason", "request_id", "key_id", "hint", "sent_in", "missing_scope"}
+    for line in (event, access_line):
+        assert {name: value for name, value in line.items() if name in names} == details
+        assert line.get("consumer") == ("web" if "key_id" in details else None)
+    assert (event["level"], event["event"]) == ("WARNING", "request_refused")
+    assert (event["status"], event["client"]) == (response.status_code, "127.0.0.1")
+
+
+async def test_every_401_is_the_same_response(monkeypatch: pytest.MonkeyPatch) -> None:
+    ignored = {"referrer-policy"}  # it follows from the key in the URL
+    seen = set()
+    for reason in Reason:
+        if reason not in OTHER_STATUSES:
+            response = await refuse(reason, monkeypatch)
+            headers = [pair for pair in response.headers.multi_items() if pair[0] not in ignored]
+            seen.add((response.status_code, *headers, response.content))
+    assert len(seen) == 1
 
 
 async def test_misplaced_key_is_told_with_its_place(

@@ -1,14 +1,10 @@
 """The program: `{{ cookiecutter.project_slug }} serve`, `{{ cookiecutter.project_slug }} keys …`."""
 
 import io
-{% if cookiecutter.__database or cookiecutter.__limited %}
 import logging
-{% endif %}
 import sys
-{% if cookiecutter.__database %}
 from collections.abc import Iterator
 from contextlib import contextmanager
-{% endif %}
 
 import typer
 
@@ -17,13 +13,13 @@ from .auth.commands import Command, run
 {% if cookiecutter.__limited %}
 from .auth.limit_settings import MEMORY
 {% endif %}
-{% if cookiecutter.__database %}
 from .log_lines import format_json
-{% endif %}
 
 PROGRAM = "{{ cookiecutter.project_slug }}"
 {% if cookiecutter.__database %}
 EVENT_FIELDS = ("event", "key_id", "consumer", "actor", "successor", "fields")
+{% else %}
+EVENT_FIELDS = ("event", "key_id", "consumer", "actor")
 {% endif %}
 
 app = typer.Typer(
@@ -78,7 +74,6 @@ def migrate() -> None:
 {% endif %}
 
 
-{% if cookiecutter.__database %}
 class EventHandler(logging.Handler):
     """Writes what happened to keys to stderr, one line of JSON each."""
 
@@ -103,14 +98,18 @@ def log_events() -> Iterator[None]:
         logger.setLevel(level)
 
 
-{% endif %}
+def find_scopes() -> frozenset[str]:
+    """Return the scopes that endpoints ask for, without settings and without a key."""
+    from .app import create_app
+    from .auth.scopes import find_scopes
+    from .settings import Settings
+
+    return find_scopes(create_app(Settings.model_construct()))
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the program; a mistake is one line on stderr and exit status 2."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may not know every name
-{% if cookiecutter.__database %}
     with log_events():
-        run(app, PROGRAM, arguments)
-{% else %}
-    run(app, PROGRAM, arguments)
-{% endif %}
+        run(app, PROGRAM, arguments, find_scopes=find_scopes)

@@ -1,8 +1,11 @@
 """What the commands of the program share: options, and errors of one line."""
 
-from collections.abc import Collection, Iterable, Iterator
+import json
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from difflib import get_close_matches
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +17,10 @@ from .settings import ENV_FILE, redact
 
 # The width from which a table has all of its columns.
 WIDE = 120
+# How many rows a table has at most; a longer list is several tables.
+TABLE = 200
+# The exit status of a review that found something. It differs from those of failures.
+FOUND = 3
 DAY_LENGTH = len("2030-12-31")
 
 NewConsumer = Annotated[
@@ -22,6 +29,12 @@ NewConsumer = Annotated[
 Name = Annotated[str | None, typer.Option(metavar="TEXT", help="What the key is for.")]
 Scopes = Annotated[
     list[str] | None, typer.Option(metavar="SCOPE", help="What the key may do; repeatable.")
+]
+NewScopes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--new-scope", metavar="SCOPE", help="The same, for one that no endpoint asks for."
+    ),
 ]
 Expires = Annotated[
     str | None,
@@ -83,6 +96,43 @@ def _errors_of(command: str) -> Iterator[None]:
         raise CommandError(f"{command}: {error.code}", 1) from None
 
 
+def read_scopes(
+    context: typer.Context, scopes: list[str] | None, new: list[str] | None
+) -> list[str] | None:
+    """Return the scopes that options name, or None when none does.
+
+    Raises:
+        ValueError: one of `scopes` is none that an endpoint asks for.
+    """
+    asked = find_asked_scopes(context) if scopes else None
+    for scope in scopes or ():
+        keys.check_scope(scope)
+        if asked is not None and scope not in asked:
+            near = get_close_matches(scope, asked, 1)
+            hint = f"did you mean {near[0]}?" if near else f"they ask for {_join(asked)}."
+            raise ValueError(
+                f"no endpoint asks for the scope {scope}: {hint} --new-scope {scope} grants it all"
+                " the same"
+            )
+    return None if scopes is None and new is None else [*(scopes or ()), *(new or ())]
+
+
+def find_asked_scopes(context: typer.Context) -> Collection[str] | None:
+    """Return the scopes that endpoints ask for; None where the application cannot be created."""
+    find: Callable[[], Collection[str]] = context.obj
+    try:
+        return find()
+    except Exception as error:
+        # A command about keys has to work while the application does not.
+        reason = redact(f"{type(error).__name__}: {error}")
+        typer.echo(f"Scopes are not checked: the application has an error: {reason}", err=True)
+        return None
+
+
+def _join(scopes: Collection[str]) -> str:
+    return ", ".join(sorted(scopes)) or "none"
+
+
 def read_end(text: str | None) -> str | None:
     """Return the end that an option stands for; a duration such as `90d` begins now."""
     try:
@@ -107,7 +157,7 @@ def print_table(
     table = Table(box=None, padding=(0, 2, 0, 0))
     fields = [field for field in columns if console.width >= WIDE or field in narrow]
     for field in fields:
-        folded = field in ("consumer", "name", "scopes")
+        folded = field in ("consumer", "name", "scopes", "findings")
         table.add_column(columns[field], overflow="fold", no_wrap=not folded)
     for row in rows:
         # As text: a name may look like markup.
@@ -115,7 +165,44 @@ def print_table(
     console.print(table)
 
 
+def print_list(items: Iterable[dict[str, Any]]) -> bool:
+    """Print a JSON list item by item, as it may be long, and tell whether it has any items."""
+    separator = "["
+    for item in items:
+        print(separator, json.dumps(item), sep="", end="")
+        separator = ",\n"
+    print("[]" if separator == "[" else "]")
+    return separator != "["
+
+
+def print_review(rows: Iterator[dict[str, Any]], *, as_json: bool) -> None:
+    """Print the keys of a review, each with its findings.
+
+    Raises:
+        typer.Exit: there are findings; the status is `FOUND`.
+    """
+    columns = {
+        "id": "Id",
+        "consumer": "Consumer",
+        "expires": "Expires",
+{% if cookiecutter.__database %}
+        "last_used": "Last used",
+{% endif %}
+        "findings": "Findings",
+    }
+    found = print_list(rows) if as_json else False
+    while page := list(islice(rows, TABLE)):
+        print_table(columns, page, narrow=columns)
+        found = True
+    if found:
+        raise typer.Exit(FOUND)
+    if not as_json:
+        print("Nothing to look at.")
+
+
 def _to_cell(field: str, value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(value.values())
     if isinstance(value, list):
         return " ".join(value)
     if isinstance(value, int):
@@ -130,14 +217,20 @@ def describe_env_file() -> str:
     return f"Settings were read from {file}" if file.exists() else f"There is no {file}"
 
 
-def run(app: typer.Typer, program: str, arguments: list[str] | None = None) -> None:
-    """Run the program and end the process.
+def run(
+    app: typer.Typer,
+    program: str,
+    arguments: list[str] | None = None,
+    *,
+    find_scopes: Callable[[], Collection[str]],
+) -> None:
+    """Run the program and end the process. `find_scopes` returns what endpoints ask for.
 
     Raises:
         SystemExit: always; 0 when the command succeeded, 2 after a mistake, 1 after a failure.
     """
     try:
-        status = app(args=arguments, prog_name=program, standalone_mode=False)
+        status = app(args=arguments, prog_name=program, standalone_mode=False, obj=find_scopes)
     except typer.TyperException as error:
         message = error.format_message()  # that of a command begins with its name
         if group := getattr(error, "ctx", None):

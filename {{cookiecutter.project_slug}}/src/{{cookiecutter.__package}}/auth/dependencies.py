@@ -81,7 +81,7 @@ async def check_key_store(connection: HTTPConnection) -> None:
     """Return when keys can be looked up, for the readiness check.
 
     Raises:
-        Refusal: 503 when the key store is unavailable.
+        Refusal: 503 when the key store cannot confirm any key.
     """
     await get_authenticator(connection.scope).check_ready()
 

@@ -64,3 +64,8 @@ def unauthenticated(reason: Reason, **details: str) -> Refusal:
     """
     headers = {"WWW-Authenticate": CHALLENGE}
     return Refusal(401, "Missing or invalid API key", reason, details=details, headers=headers)
+
+
+def no_valid_key() -> Refusal:
+    """Return the response to a readiness check of a service that accepts no key at all."""
+    return Refusal(503, "No API key is valid", Reason.EXPIRED)

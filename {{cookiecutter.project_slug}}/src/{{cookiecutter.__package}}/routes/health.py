@@ -22,15 +22,15 @@ async def live() -> Health:
     return Health()
 
 
-{% if cookiecutter.__database %}
 @router.get(
     "/ready",
     dependencies=[Depends(check_key_store)],
-    responses={503: {"description": "The key store is unavailable"}},
-)
+{% if cookiecutter.__database %}
+    responses={503: {"description": "The key store is unavailable, or no API key is valid"}},
 {% else %}
-@router.get("/ready", dependencies=[Depends(check_key_store)])
+    responses={503: {"description": "No API key is valid"}},
 {% endif %}
+)
 async def ready() -> Health:
     """The service can handle requests. Check here what yours cannot work without."""
     return Health()

@@ -1,0 +1,197 @@
+"""`keys review` finds the keys to look at, and so does the start of the service."""
+
+import json
+import logging
+{% if cookiecutter.__database %}
+import os
+{% endif %}
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi import FastAPI
+
+from {{ cookiecutter.__package }} import cli
+from {{ cookiecutter.__package }}.auth import keys, review
+from {{ cookiecutter.__package }}.auth.settings import (
+    KeyEntry,
+)
+
+{% if cookiecutter.__database %}
+from .helpers import base_url, make_app, make_database
+from .stores import Table
+{% else %}
+from .helpers import base_url, make_app
+{% endif %}
+
+Run = Callable[..., tuple[Any, str, str]]
+
+
+def entry(key_id: str, days: int | None = None, **fields: Any) -> KeyEntry:
+    """Return the entry of a key with this id, which ends in so many days."""
+    expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
+    digest = keys.hash_key(key_id)
+    return KeyEntry(id=key_id, consumer="web", sha256=digest, expires=expires, **fields)
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Review these keys, and return the exit status and what is printed."""
+    monkeypatch.setattr(cli, "find_scopes", lambda: {"admin"})
+    monkeypatch.setenv("COLUMNS", "80")
+
+    def run(*options: str, entries: tuple[KeyEntry, ...] = ()) -> tuple[Any, str, str]:
+        if entries:
+{% if cookiecutter.__database %}
+            monkeypatch.setenv("DATABASE_URL", make_database(entries))
+{% else %}
+            monkeypatch.setenv("API_KEYS", json.dumps([entry.to_json() for entry in entries]))
+{% endif %}
+        with pytest.raises(SystemExit) as stopped:
+            cli.main(["keys", "review", *options])
+        printed = capsys.readouterr()
+        return stopped.value.code, printed.out, printed.err
+
+    return run
+
+
+def find(run: Run, *entries: KeyEntry) -> dict[str, list[str]]:
+    """Return the names of what is found about each key."""
+    status, printed, _ = run("--json", entries=entries)
+    found = {row["id"]: list(row["findings"]) for row in json.loads(printed)}
+    assert status == (3 if found else 0)
+    return found
+
+
+def test_ends_and_scopes_are_reviewed(run: Run) -> None:
+    found = find(
+        run,
+        entry("fine", 100, scopes={"admin"}),
+        entry("endless"),
+        entry("soon", 13),
+        entry("over", -1),
+        entry("wide", 100, scopes={"admin", "adimn", "old"}),
+        entry("off", -1, enabled=False),
+    )
+{% if cookiecutter.__database %}
+    assert found == {
+        "fine": ["never_used"],
+        "endless": ["no_end", "never_used"],
+        "soon": ["ends_soon", "never_used"],
+        "over": ["expired"],
+        "wide": ["unasked_scopes", "never_used"],
+    }
+{% else %}
+    assert found == {
+        "endless": ["no_end"],
+        "soon": ["ends_soon"],
+        "over": ["expired"],
+        "wide": ["unasked_scopes"],
+    }
+{% endif %}
+
+
+def test_table_says_what_was_found(run: Run) -> None:
+    wide = entry("wide", 13, scopes={"adimn"}, name="laptop")
+    status, printed, _ = run(entries=(wide, entry("over", -1)))
+    words = " ".join(printed.split())
+    assert status == 3
+    assert max(map(len, printed.splitlines())) <= 80
+    assert "has expired" in words
+    assert "ends within 14 days" in words
+    assert wide.sha256 not in printed
+
+
+def test_scopes_are_not_reviewed_where_the_application_has_an_error(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> frozenset[str]:
+        raise AttributeError("mail_server")
+
+    monkeypatch.setattr(cli, "find_scopes", fail)
+    status, printed, message = run("--json", entries=(entry("wide", -1, scopes={"adimn"}),))
+    assert [list(row["findings"]) for row in json.loads(printed)] == [["expired"]]
+    assert status == 3
+    assert message.startswith("Scopes are not checked: the application has an error: Attribute")
+{% if cookiecutter.__database %}
+
+
+def test_use_is_reviewed(run: Run) -> None:
+    now = datetime.now(UTC)
+    assert find(run, entry("idle", 100), entry("used", 100), entry("old", 100)) == {
+        name: ["never_used"] for name in ("idle", "used", "old")
+    }
+    table = Table(os.environ["DATABASE_URL"])
+    table.change("idle", last_used=now - review.IDLE)
+    table.change("used", last_used=now)
+    table.change("old", last_used=now, successor_id="used")
+    table.change("used", created=now - timedelta(days=1))
+    assert find(run) == {"idle": ["idle"], "old": ["used_after_successor"]}
+    table.change("old", last_used=now - timedelta(days=2))
+    table.change("idle", revoked=now)
+    assert find(run) == {}
+    assert run() == (0, "Nothing to look at.\n", "")
+{% else %}
+
+
+def test_nothing_to_look_at_is_success(run: Run) -> None:
+    assert run(entries=(entry("fine", 100),)) == (0, "Nothing to look at.\n", "")
+{% endif %}
+
+
+async def start(app: FastAPI) -> None:
+    """Run the lifespan of the service."""
+    async with app.router.lifespan_context(app):
+        pass
+
+
+@pytest.mark.anyio
+async def test_start_names_keys_that_end(caplog: pytest.LogCaptureFixture) -> None:
+    ends = [entry("fine", 100), entry("endless"), entry("soon", 13), entry("over", -1)]
+    await start(make_app(api_keys=[*ends, entry("off", -1, enabled=False)]))
+    named = "Expired keys: over of web. Keys that end within 14 days: soon of web"
+    levels = [record.levelno for record in caplog.records if record.getMessage() == named]
+    assert levels == [logging.WARNING]
+
+
+@pytest.mark.anyio
+async def test_start_is_silent_about_other_keys(caplog: pytest.LogCaptureFixture) -> None:
+    await start(make_app(api_keys=[entry("fine", 100), entry("endless")]))
+    assert not any("of web" in record.getMessage() for record in caplog.records)
+
+
+def test_a_warning_names_ten_keys() -> None:
+    end = datetime(2020, 1, 31, tzinfo=UTC)
+    [warning] = review.describe_ends((f"id{number}", "web", end) for number in range(11))
+    assert warning.count(" of web") == review.MAX_NAMED
+    assert warning.endswith(" and others")
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("entries", "status"),
+    [
+        ([entry("over", -1), entry("fine", 100)], 200),
+        ([entry("over", -1), entry("off", enabled=False)], 503),
+{% if cookiecutter.__database %}
+        ([], 200),  # commands create the first key while the service runs
+    ],
+    ids=["one", "none", "new"],
+{% else %}
+    ],
+    ids=["one", "none"],
+{% endif %}
+)
+async def test_service_whose_keys_have_ended_is_not_ready(
+    entries: list[KeyEntry], status: int
+) -> None:
+    app = make_app(api_keys=entries)
+    transport = httpx2.ASGITransport(app)
+    async with httpx2.AsyncClient(transport=transport, base_url=base_url(app)) as client:
+        response = await client.get("/health/ready")
+        assert response.status_code == status
+        if status == 503:
+            assert response.json() == {"detail": "No API key is valid"}
+        assert (await client.get("/health/live")).status_code == 200
