@@ -89,15 +89,22 @@ def test_similar_name_is_another_place(location: Location, prefix: str) -> None:
         ("BEARER KEY", "KEY"),
         ("Bearer  KEY", " KEY"),
         ("Bearer KEY KEY", "KEY KEY"),
-        ("KEY", "KEY"),
+        ("KEY", "KEY "),
         ("Basic KEY", "Basic KEY"),
-        ("Bearer", "Bearer"),
+        ("Bearer", "Bearer "),
+        ("", ""),
         ("Bearer ", "Bearer "),
     ],
 )
 def test_bearer_token_is_read(credentials: str, found: str) -> None:
     scope = make_scope("/", headers={"authorization": credentials})
     assert read(BearerLocation(), scope) == [found]
+
+
+@pytest.mark.parametrize("scheme", ["", "Basic ", "Bearer  ", "Bearer Bearer "])
+async def test_key_without_the_scheme_is_refused(app: FastAPI, scheme: str) -> None:
+    headers = {"Authorization": f"{scheme}{WEB_KEY}"}
+    assert (await call_asgi(app, "/_tests/whoami", headers=headers)).status == 401
 {% endif %}
 {% if cookiecutter.__cookie %}
 
