@@ -53,6 +53,7 @@ EQUIVALENT = {
     r'headers\.get\("(origin|sec-fetch-site|host)"\)': "names of headers have no case",
     r'get\("root_path", ""\)': "no path begins with XXXX",
     r"zip\(_ACCESS, arguments": "they are as many",
+    r"popitem\(last=False\)": "None is false too",
     r"recursive=True": "SQLite does without the word; tests of the template have PostgreSQL",
     r'sys\.platform == "win32"': "it runs on another system",
     r'"Cache-Control": "no-store"\}\)$': "names of headers and directives have no case",
