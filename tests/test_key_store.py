@@ -220,6 +220,43 @@ def test_a_command_says_that_the_password_is_wrong(
     assert "hunter2" not in finished.stderr
 
 
+async def spread(live: Live, key: str, started: asyncio.Event) -> None:
+    """Create a key with a key, another one with that, and so on until one is refused."""
+    body = json.dumps({"consumer": "leaked", "scopes": ["keys:write"]}).encode()
+    headers = ["Content-Type: application/json"]
+    while True:
+        request = live.request("/keys", key, method="POST", headers=headers, body=body)
+        answer = await asyncio.to_thread(live.send, request)
+        if answer.status == 401:
+            return
+        assert answer.status == 201, answer
+        key = json.loads(answer.body)["key"]
+        started.set()
+
+
+async def revoke_while_it_spreads(live: Live, key: str, key_id: str, folder: Path) -> str:
+    """Revoke a key and what came from it while it creates others; return what revoke says."""
+    started = asyncio.Event()
+    async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+        for _ in range(4):
+            group.create_task(spread(live, key, started))
+        await started.wait()
+        command = ("keys", "revoke", key_id, "--with-successors")
+        return await asyncio.to_thread(manage, *command, cwd=folder, env=live.variables)
+
+
+def test_no_key_slips_past_the_revocation_of_what_it_came_from(
+    database_project: Path, database_url: str, tmp_path: Path
+) -> None:
+    with run_service(database_project, ANSWERS, tmp_path, DATABASE_URL=database_url) as live:
+        key, key_id = create_key(live, "leaked", "--scope", "keys:write")
+        said = run_async(revoke_while_it_spreads(live, key, key_id, tmp_path))
+        command = ("keys", "list", "--consumer", "leaked", "--json")
+        listed = json.loads(manage(*command, cwd=tmp_path, env=live.variables))
+    assert said.count("is revoked: it gets 401") == len(listed) > 4
+    assert {entry["state"] for entry in listed} == {"revoked"}
+
+
 async def flood(live: Live, keys: list[str]) -> list[int]:
     """Send each key over a connection of its own, many at a time; return the statuses."""
     gate = asyncio.Semaphore(200)

@@ -2,9 +2,17 @@
 
 import json
 
+import pytest
 from playwright.sync_api import Locator, Page, expect
 from support.browsing import DOCS_URL, Site, each_location, only_sites, try_out
-from support.live import NAMES, SCHEMES
+from support.combinations import Variant, variant_name
+from support.live import NAMES, SCHEMES, manage
+
+# Services that manage their keys over HTTP.
+MANAGED: list[Variant] = [
+    ({"key_location": "header", "protection": "whole_app", "key_store": "database"}, "development"),
+    ({"key_location": "bearer", "protection": "endpoints", "key_store": "database"}, "production"),
+]
 
 
 def open_dialog(page: Page) -> Locator:
@@ -92,3 +100,33 @@ def test_a_key_survives_a_reload_in_development_only(site: Site, location: str) 
     assert try_out(page)[0] == (401 if site.production else 200)
     kept = page.evaluate("JSON.stringify([localStorage, sessionStorage, document.cookie])")
     assert (site.live.keys["admin"] in kept) == (not site.production)
+
+
+@pytest.mark.parametrize("server", MANAGED, indirect=True, ids=variant_name)
+def test_a_person_manages_keys_in_the_docs(site: Site) -> None:
+    live, [location] = site.live, site.live.locations
+    create = ("keys", "create", "root", "--scope", "keys:write", "--json")
+    created = json.loads(manage(*create, cwd=live.log.parent, env=live.variables))
+    page = site.open_docs()
+
+    def use(key: str) -> None:
+        log_out(page, location)
+        authorize(page, location, key)
+
+    authorize(page, location, created["key"])
+    status, shown = try_out(page, "/keys", "post", body={"consumer": "phone"})
+    first = json.loads(shown)
+    assert (status, first["consumer"]) == (201, "phone")
+    use(first["key"])
+    status, shown = try_out(page)
+    assert (status, json.loads(shown)["consumer"]) == (200, "phone")
+    status, shown = try_out(page, "/keys/me/rotate", "post", body={"grace": "0"})
+    second = json.loads(shown)
+    assert (status, second["consumer"]) == (201, "phone")
+    assert try_out(page)[0] == 401
+    use(second["key"])
+    assert try_out(page)[0] == 200
+    use(created["key"])
+    assert try_out(page, "/keys/{key_id}", "delete", key_id=second["id"])[0] == 204
+    use(second["key"])
+    assert try_out(page)[0] == 401

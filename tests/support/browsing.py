@@ -1,5 +1,6 @@
 """A real Chromium in front of running services."""
 
+import json
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -140,13 +141,20 @@ class Site:
             route.abort()
 
 
-def try_out(page: Page, path: str = "/users/me") -> tuple[int, str]:
+def try_out(
+    page: Page, path: str = "/users/me", method: str = "get", *, body: object = None, **fields: str
+) -> tuple[int, str]:
     """Open an operation, execute it, and return the status and the body that the page shows."""
-    operation = page.locator(".opblock", has=page.locator(f"[data-path='{path}']"))
+    operation = page.locator(f".opblock-{method}", has=page.locator(f"[data-path='{path}']"))
     if "is-open" not in (operation.get_attribute("class") or ""):
         operation.locator(".opblock-summary-control").click()
         operation.get_by_role("button", name="Try it out").click()
-    with page.expect_response(lambda response: response.url.split("?")[0].endswith(path)):
+    for name, value in fields.items():
+        operation.locator(f"tr[data-param-name='{name}'] input").fill(value)
+    if body is not None:
+        operation.locator("textarea.body-param__text").fill(json.dumps(body))
+    sent_to = path.format(**fields)
+    with page.expect_response(lambda response: response.url.split("?")[0].endswith(sent_to)):
         operation.get_by_role("button", name="Execute").click()
     shown = operation.locator(".live-responses-table .response").first
     status = shown.locator(".response-col_status")

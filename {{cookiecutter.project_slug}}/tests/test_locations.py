@@ -84,9 +84,10 @@ def test_request_keeps_no_key(location: Location) -> None:
         ("BEARER KEY", "KEY"),
         ("Bearer  KEY", " KEY"),
         ("Bearer KEY KEY", "KEY KEY"),
-        ("KEY", "KEY"),
+        ("KEY", "KEY "),
         ("Basic KEY", "Basic KEY"),
-        ("Bearer", "Bearer"),
+        ("Bearer", "Bearer "),
+        ("", ""),
         ("Bearer ", "Bearer "),
     ],
 )
@@ -100,6 +101,12 @@ def test_credentials_of_another_scheme_stay(credentials: str) -> None:
     scope = make_scope("/", headers={"authorization": credentials})
     BearerLocation().take(scope)
     assert (b"authorization", credentials.encode()) in scope["headers"]
+
+
+@pytest.mark.parametrize("scheme", ["", "Basic ", "Bearer  ", "Bearer Bearer "])
+async def test_key_without_the_scheme_is_refused(app: FastAPI, scheme: str) -> None:
+    headers = {"Authorization": f"{scheme}{WEB_KEY}"}
+    assert (await call_asgi(app, "/_tests/whoami", headers=headers)).status == 401
 {% endif %}
 {% if cookiecutter.__cookie %}
 

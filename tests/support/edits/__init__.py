@@ -59,5 +59,6 @@ OWNERS: dict[str, list[Edit]] = {
         settings.lifespan,
         middleware.handler_of_errors,
         database.new_table,
+        database.no_key_routes,
     ],
 }

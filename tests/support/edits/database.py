@@ -3,7 +3,7 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from support.edits.project import Project, edit
+from support.edits.project import APP, Project, edit
 
 # In one process: Alembic is slow to import.
 MIGRATE = """
@@ -100,5 +100,20 @@ def new_table(project: Project) -> None:
             response = client.post("/orders/red", params=params, **request)
             assert response.status_code == 201
             assert client.get("/orders", **KEY).json() == {"red": "2030-01-31T10:00:00Z"}
+        """,
+    )
+
+
+@edit(key_store={"database"})
+def no_key_routes(project: Project) -> None:
+    """Key management over HTTP goes with one line of the application and its test."""
+    project.replace(APP, "    app.include_router(auth.api.router)\n", "")
+    for file in ("src/my_service/auth/api.py", "tests/test_api.py"):
+        (project.folder / file).unlink()
+    project.add_test(
+        "no_key_routes",
+        """
+        def test_no_document_shows_keys(app: FastAPI) -> None:
+            assert not [path for path in app.openapi()["paths"] if path.startswith("/keys")]
         """,
     )

@@ -135,8 +135,11 @@ class BearerLocation(Location):
 
 
 def _token(credentials: str) -> str:
-    scheme, _, token = credentials.partition(" ")
-    return token if scheme.lower() == "bearer" and token else credentials
+    scheme, space, token = credentials.partition(" ")
+    if scheme.lower() == "bearer" and token:
+        return token
+    # A key without a scheme gets a space, so that it is no key.
+    return f"{credentials} " if credentials and not space else credentials
 {% endif %}
 {% if cookiecutter.__cookie %}
 

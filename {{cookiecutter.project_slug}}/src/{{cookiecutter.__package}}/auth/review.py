@@ -11,7 +11,7 @@ SOON = timedelta(days=14)
 # A key that was not used for so long may not be needed.
 IDLE = timedelta(days=90)
 {% endif %}
-# How many keys a line of the log names.
+# How many keys a text names at most.
 MAX_NAMED = 10
 
 
