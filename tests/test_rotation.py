@@ -1,4 +1,4 @@
-"""A key is changed while the service is busy, and no request fails: as in the README, by a rollout."""
+"""A key is changed in a busy service, and no request fails: as in the README, by a rollout."""
 
 import sys
 from pathlib import Path

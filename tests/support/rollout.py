@@ -1,7 +1,7 @@
 """A rollout as Kubernetes does it, done with processes, and clients that notice nothing of it.
 
-A new process is started and ready before an old one gets no more connections, a moment later the signal
-to stop, and time to finish.
+A new process is started and ready before an old one gets no more connections, a moment later the
+signal to stop, and time to finish.
 """
 
 import asyncio

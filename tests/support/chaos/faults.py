@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -12,9 +13,9 @@ from support.chaos.world import World
 
 Inject = Callable[[World], AbstractContextManager[None]]
 
-KNOWN_KEYS_PASS = "known keys pass; others get 503 where they cannot be checked"
-NOBODY_NOTICES = "nobody notices"
-PASS_UNCOUNTED = "requests pass, uncounted"
+GRACE = "known keys pass; others get 503 where they cannot be checked"
+UNNOTICED = "nobody notices"
+UNCOUNTED = "requests pass, uncounted"
 
 
 @dataclass
@@ -37,7 +38,7 @@ class Fault:
 
     def _allowed(self, kind: str) -> set[int]:
         broken = {0} if self.breaks else set()
-        unavailable = {503} if self.promise == KNOWN_KEYS_PASS else set()
+        unavailable = {503} if self.promise == GRACE else set()
         return (
             broken
             | {
@@ -149,8 +150,17 @@ def wrong_redis_password(world: World) -> Iterator[None]:
         admin.config_set("requirepass", world.redis.password)
 
 
+def hang_up(world: World) -> None:
+    """Send what once meant that a terminal was closed."""
+    if sys.platform == "win32":
+        raise NotImplementedError
+    world.signal(signal.SIGHUP)
+
+
 def kill_worker(world: World) -> None:
     """Kill one of the two workers."""
+    if sys.platform == "win32":
+        raise NotImplementedError
     os.kill(world.workers()[0], signal.SIGKILL)
     time.sleep(1)
 
@@ -163,45 +173,45 @@ WRONG_PASSWORD = sql(
 FAULTS = [
     Fault(
         "PostgreSQL stops and starts again",
-        KNOWN_KEYS_PASS,
+        GRACE,
         between(lambda world: world.postgres.stop(), lambda world: world.postgres.start()),
         quick=True,
     ),
-    Fault("PostgreSQL hangs (SIGSTOP)", KNOWN_KEYS_PASS, frozen_postgres, 10, quick=True),
+    Fault("PostgreSQL hangs (SIGSTOP)", GRACE, frozen_postgres, 10, quick=True),
     Fault(
         "the way to PostgreSQL is cut",
-        KNOWN_KEYS_PASS,
+        GRACE,
         between(lambda world: world.to_postgres.cut(), lambda world: world.to_postgres.mend()),
     ),
     Fault(
         "the way to PostgreSQL goes silent",
-        KNOWN_KEYS_PASS,
+        GRACE,
         between(lambda world: world.to_postgres.pause(), lambda world: world.to_postgres.resume()),
         10,
     ),
     Fault(
         "connections to PostgreSQL are silently dead",
-        NOBODY_NOTICES,
+        UNNOTICED,
         once(lambda world: world.to_postgres.kill_silently()),
         0,
         quick=True,
     ),
-    Fault("PostgreSQL is 200 ms away", NOBODY_NOTICES, delay("to_postgres", 200)),
-    Fault("PostgreSQL is 300 ms away", NOBODY_NOTICES, delay("to_postgres", 300)),
-    Fault("the table of keys is locked", KNOWN_KEYS_PASS, locked_table, 10),
-    Fault("all sessions are ended", NOBODY_NOTICES, once(lambda world: world.end_sessions()), 2),
+    Fault("PostgreSQL is 200 ms away", UNNOTICED, delay("to_postgres", 200)),
+    Fault("PostgreSQL is 300 ms away", UNNOTICED, delay("to_postgres", 300)),
+    Fault("the table of keys is locked", GRACE, locked_table, 10),
+    Fault("all sessions are ended", UNNOTICED, once(lambda world: world.end_sessions()), 2),
     Fault(
         "PostgreSQL has no connection left",
-        KNOWN_KEYS_PASS,
+        GRACE,
         sql(
             "ALTER ROLE service CONNECTION LIMIT 0",
             undo=("ALTER ROLE service CONNECTION LIMIT -1",),
         ),
     ),
-    Fault("the password of PostgreSQL changes", KNOWN_KEYS_PASS, WRONG_PASSWORD),
+    Fault("the password of PostgreSQL changes", GRACE, WRONG_PASSWORD),
     Fault(
         "the permission to read keys is revoked",
-        KNOWN_KEYS_PASS,
+        GRACE,
         sql(
             "REVOKE SELECT ON api_keys FROM service",
             undo=("GRANT SELECT ON api_keys TO service",),
@@ -210,7 +220,7 @@ FAULTS = [
     ),
     Fault(
         "the table of keys is missing",
-        KNOWN_KEYS_PASS,
+        GRACE,
         sql(
             "ALTER TABLE api_keys RENAME TO lost",
             undo=("ALTER TABLE lost RENAME TO api_keys",),
@@ -219,7 +229,7 @@ FAULTS = [
     ),
     Fault(
         "PostgreSQL becomes read-only",
-        NOBODY_NOTICES,
+        UNNOTICED,
         sql(
             "ALTER ROLE service SET default_transaction_read_only = on",
             undo=("ALTER ROLE service RESET default_transaction_read_only",),
@@ -227,39 +237,39 @@ FAULTS = [
     ),
     Fault(
         "Redis stops and starts again",
-        PASS_UNCOUNTED,
+        UNCOUNTED,
         between(lambda world: world.redis.stop(), lambda world: world.redis.start()),
         quick=True,
     ),
     Fault(
         "Redis hangs (SIGSTOP)",
-        PASS_UNCOUNTED,
+        UNCOUNTED,
         between(lambda world: world.redis.freeze(), lambda world: world.redis.thaw()),
     ),
     Fault(
         "connections to Redis are silently dead",
-        PASS_UNCOUNTED,
+        UNCOUNTED,
         once(lambda world: world.to_redis.kill_silently()),
         0,
     ),
-    Fault("Redis is 260 ms away", NOBODY_NOTICES, delay("to_redis", 260), quick=True),
-    Fault("Redis is 600 ms away", PASS_UNCOUNTED, delay("to_redis", 600)),
+    Fault("Redis is 260 ms away", UNNOTICED, delay("to_redis", 260), quick=True),
+    Fault("Redis is 600 ms away", UNCOUNTED, delay("to_redis", 600)),
     Fault(
         "Redis loses its data and its scripts",
-        NOBODY_NOTICES,
+        UNNOTICED,
         once(lambda world: (world.redis.client().flushall(), world.redis.client().script_flush())),
         2,
     ),
-    Fault("Redis is out of memory", PASS_UNCOUNTED, configure_redis("maxmemory", "1", "0")),
+    Fault("Redis is out of memory", UNCOUNTED, configure_redis("maxmemory", "1", "0")),
     Fault(
         "Redis becomes a replica",
-        PASS_UNCOUNTED,
+        UNCOUNTED,
         between(
             lambda world: world.redis.client().replicaof("127.0.0.1", "1"),
             lambda world: world.redis.client().replicaof("NO", "ONE"),
         ),
     ),
-    Fault("the password of Redis changes", PASS_UNCOUNTED, wrong_redis_password),
+    Fault("the password of Redis changes", UNCOUNTED, wrong_redis_password),
     Fault(
         "a worker is killed",
         "the other one serves; its parent replaces it",
@@ -270,8 +280,8 @@ FAULTS = [
     ),
     Fault(
         "SIGHUP",
-        NOBODY_NOTICES,
-        once(lambda world: world.signal(signal.SIGHUP)),
+        UNNOTICED,
+        once(hang_up),
         1,
     ),
 ]

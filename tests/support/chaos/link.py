@@ -1,4 +1,4 @@
-"""A TCP proxy in a thread of this process, through which a service reaches its database or Redis."""
+"""A TCP proxy in a thread of this process, between a service and its database or Redis."""
 
 import asyncio
 import threading

@@ -9,13 +9,14 @@ PAGE = TEMPLATE / "docs/chaos.md"
 INTRODUCTION = """\
 # Bad days
 
-`make chaos` injects faults into a busy service and writes this page. The service has two workers, keys
-in a real PostgreSQL, limits in a real Redis, `KEY_CACHE_SECONDS=2`, and eleven clients that send requests
-without a pause: known keys, unknown keys, a revoked key and health checks.
+`make chaos` injects faults into a busy service and writes this page. The service has two workers,
+keys in a real PostgreSQL, limits in a real Redis, `KEY_CACHE_SECONDS=2`, and eleven clients that
+send requests without a pause: known keys, unknown keys, a revoked key and health checks.
 
-"Recovered" is the number of seconds from the end of the fault to the last response that was not as it is
-on a good day. "Slowest" is the longest time that a request with a known key took. Log lines are those of
-both workers above the level `info`, by event or by their beginning, without refusals of keys.
+"Recovered" is how long after the end of a fault the last response came that was not as it is on a
+good day, or took a second; for processes it is how long all of it took. "Slowest" is the longest
+time that a request with a known key took. Log lines are those of both workers above the level
+`info`, by event or by their beginning, without refusals of keys.
 
 {summary}
 
@@ -39,7 +40,7 @@ class Row:
 
     def text(self) -> str:
         """Return a row of the table."""
-        lines = ", ".join(f"{count} × {line}" for line, count in sorted(self.lines.items()))
+        lines = ", ".join(f"{count}x {line}" for line, count in sorted(self.lines.items()))
         seen = "; ".join([self.seen, *(f"**broken: {what}**" for what in self.broken)])
         times = [f"{seconds:.1f} s" for seconds in (self.slowest, self.recovered)]
         return (

@@ -61,7 +61,7 @@ def describe(seen: list[Seen]) -> str:
     uncounted = sum(s.kind == "known" and s.status == 200 and not s.counted for s in seen)
     found = Counter((s.kind, s.status) for s in seen if s.kind != "live")
     texts = [
-        f"{kind} {number} × {status or 'broken off'}"
+        f"{kind} {number}x {status or 'broken off'}"
         for (kind, status), number in sorted(found.items())
     ]
     return ", ".join(texts) + (f" ({uncounted} uncounted)" if uncounted else "")

@@ -164,6 +164,8 @@ def terminate_without_database(stage: Stage) -> tuple[str, float]:
 
 def kill_parent(stage: Stage) -> tuple[str, float]:
     """Kill the parent of two workers."""
+    if sys.platform == "win32":
+        raise NotImplementedError
     with stage.world() as world:
         workers, began = world.workers(), time.monotonic()
         world.signal(signal.SIGKILL)

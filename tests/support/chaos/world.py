@@ -151,7 +151,7 @@ def make_world(
             **settings,
         }
         live = stack.enter_context(run_service(project, ANSWERS, folder, **variables))
-        world = World(project, folder, postgres, redis, *links, live, "")
+        world = World(project, folder, postgres, redis, links[0], links[1], live, "")
         world.revoked, key_id = world.create_key("gone")
         world.revoke_key(key_id)
         wait_for_workers(world)
