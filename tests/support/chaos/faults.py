@@ -191,7 +191,7 @@ FAULTS = [
     ),
     Fault(
         "connections to PostgreSQL are silently dead",
-        UNNOTICED,
+        "known keys pass; others wait for 2 s",
         once(lambda world: world.to_postgres.kill_silently()),
         0,
         quick=True,

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from support.chaos.report import Row
-from support.chaos.world import World, make_world
+from support.chaos.world import CACHE_SECONDS, World, make_world
 from support.keys import key_module, new_key
 from support.live import parse
 from support.postgresql import Postgres
@@ -174,6 +174,22 @@ def kill_parent(stage: Stage) -> tuple[str, float]:
         return f"{len(workers)} workers ended", time.monotonic() - began
 
 
+def revoke_from_afar(stage: Stage) -> tuple[str, float]:
+    """Revoke a key that is in use while PostgreSQL is far away."""
+    with stage.world() as world:
+        key, key_id = world.create_key("leaver")
+        world.to_postgres.round_trip = 0.3
+        for _ in range(20):
+            assert world.live.status_for(key) == 200
+        world.revoke_key(key_id)
+        revoked, accepted = time.monotonic(), 0.0
+        while time.monotonic() < revoked + 3 * CACHE_SECONDS:
+            began = time.monotonic()
+            if world.live.status_for(key) == 200:
+                accepted = began - revoked
+    return "both workers know it", accepted
+
+
 def roll_out(stage: Stage) -> tuple[str, float]:
     """Change a key in two rolling restarts."""
     folder = stage.folder / "rollout"
@@ -284,6 +300,12 @@ SCENARIOS = [
         quick=True,
     ),
     Scenario("the parent process is killed", "the workers end within 10 s", kill_parent, 10),
+    Scenario(
+        "a key is revoked while PostgreSQL is 300 ms away",
+        f"it is refused within {CACHE_SECONDS} s and a round trip",
+        revoke_from_afar,
+        CACHE_SECONDS + 1,
+    ),
     Scenario(
         "two rolling restarts change a key",
         "no request and no handshake fails",
