@@ -27,7 +27,7 @@ def main() -> None:
         generate(folder / "output/rolled", hooks=False, deployment="kubernetes")
         with run_postgres() as postgres, run_redis(folder) as redis:
             with make_world(project, folder, postgres, redis) as world, world.traffic() as traffic:
-                rows += [soak(world, traffic, 2 if only else 45)]
+                rows += [soak(world, traffic, 2 if only else 30)]
                 for fault in FAULTS:
                     if only in fault.name:
                         rows.append(inject(fault, world, traffic))

@@ -25,7 +25,7 @@ class Fault:
     name: str
     promise: str
     inject: Inject
-    seconds: float = 6
+    seconds: float = 5
     # In how many seconds after its end all is well.
     recovery: float = 6
     # Responses that break off: those of a process that was killed.
