@@ -3,11 +3,12 @@
 This is a short selection: `make chaos` injects every fault.
 """
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.chaos.faults import FAULTS, Fault
+from support.chaos.faults import FAULTS, Fault, is_right
 from support.chaos.run import inject
 from support.chaos.scenarios import SCENARIOS, Scenario
 from support.chaos.traffic import Traffic
@@ -43,8 +44,9 @@ def world(
 
 @pytest.fixture(scope="module")
 def traffic(world: World) -> Iterator[Traffic]:
-    """Return clients that send requests without a pause."""
+    """Return clients that send requests without a pause, once each process knows their key."""
     with world.traffic() as traffic:
+        traffic.settle(time.monotonic(), is_right)
         yield traffic
 
 

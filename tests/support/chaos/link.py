@@ -13,13 +13,13 @@ class Link:
         self.round_trip = 0.0  # seconds
         self._target = target
         self._broken = False
+        self._paused = False
         self._flowing: set[asyncio.Event] = set()  # of each direction that is not dead
         self._writers: set[asyncio.StreamWriter] = set()
-        self._paused = False
-        self._loop = asyncio.new_event_loop()
         self._tasks: set[asyncio.Task[None]] = set()
         ready = threading.Event()
-        threading.Thread(target=self._run, args=(ready,), daemon=True).start()
+        self._thread = threading.Thread(target=asyncio.run, args=(self._serve(ready),))
+        self._thread.start()
         ready.wait(10)
 
     def pause(self) -> None:
@@ -45,24 +45,23 @@ class Link:
 
     def close(self) -> None:
         """End the thread."""
-        self._call(self._stop)
+        self._call(self._stopped.set)
+        self._thread.join(10)
 
     def _call(self, function: Callable[[], object]) -> None:
         self._loop.call_soon_threadsafe(function)
 
-    def _run(self, ready: threading.Event) -> None:
-        asyncio.set_event_loop(self._loop)
-        server = self._loop.run_until_complete(
-            asyncio.start_server(self._accept, "127.0.0.1", self.port)
-        )
+    async def _serve(self, ready: threading.Event) -> None:
+        self._loop, self._stopped = asyncio.get_running_loop(), asyncio.Event()
+        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         self.port = server.sockets[0].getsockname()[1]
         ready.set()
-        self._loop.run_forever()
-
-    def _stop(self) -> None:
+        await self._stopped.wait()
+        server.close()
+        self._close_all()
         for task in self._tasks:
             task.cancel()
-        self._loop.call_later(0.1, self._loop.stop)
+        await asyncio.sleep(0.1)  # until all is closed
 
     def _pause(self) -> None:
         self._paused = True
@@ -83,8 +82,12 @@ class Link:
 
     def _close_all(self) -> None:
         for writer in self._writers:
-            writer.close()
+            writer.transport.abort()
         self._writers.clear()
+
+    def _close(self, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+        self._writers.discard(writer)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -114,5 +117,4 @@ class Link:
             pass
         finally:
             self._flowing.discard(flowing)
-            self._loop.call_later(self.round_trip / 2, sink.close)
-            self._writers.discard(sink)
+            self._loop.call_later(self.round_trip / 2, self._close, sink)

@@ -66,6 +66,7 @@ class Traffic:
 
     async def _run(self) -> None:
         await asyncio.gather(*map(self._send_all, self.clients))
+        await asyncio.sleep(0.1)  # until all connections are closed
 
     async def _send_all(self, client: Client) -> None:
         streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
