@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test mutants pictures bench check format requirements clean
+.PHONY: help demo test chaos mutants pictures bench check format requirements clean
 UV := uv
 
 # Windows keeps the programs of an environment elsewhere.
@@ -43,6 +43,9 @@ demo: .venv/ready  ## generate a service with the default answers and run it; PO
 
 test: .venv/ready $(BROWSER)  ## prove it all; ONLY=cookie-endpoints for what matches; FULL=1 for every combination
 	$(BIN)/pytest --numprocesses=auto --dist=worksteal $(if $(ONLY),-k '$(ONLY)')
+
+chaos: .venv/ready  ## inject every fault into a busy service, and write docs/chaos.md anew (ten minutes)
+	cd tests && ../$(BIN)/python -m support.chaos
 
 mutants: .venv/ready  ## change generated code bit by bit: does its suite notice? (half an hour)
 	cd tests && ../$(BIN)/python -m support.mutants

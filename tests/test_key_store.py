@@ -16,7 +16,7 @@ from support.generation import Bake
 from support.keys import key_module
 from support.live import Live, manage, run_service
 from support.postgresql import Postgres
-from support.server_process import free_port
+from support.server_process import free_port, run_server
 from support.suites import SUITE
 from support.waiting import run_async, until
 
@@ -292,6 +292,36 @@ def test_a_flood_of_keys_with_good_checksums_takes_nothing_from_others(
     assert statuses.count(200) == 1
     assert 0 < queries < 1500
     assert connections <= 3  # two of the service, and the one that counts
+
+
+def test_a_look_up_takes_one_statement_and_no_transaction(
+    database_project: Path, postgres: Postgres, database_url: str, tmp_path: Path
+) -> None:
+    generate_key = key_module(database_project)["generate_key"]
+    with run_service(database_project, ANSWERS, tmp_path, DATABASE_URL=database_url) as live:
+        assert live.status_for(generate_key()) == 401  # the connection is open now
+        before = postgres.asked("")
+        for _ in range(5):
+            assert live.status_for(generate_key()) == 401
+        assert postgres.asked("") - before == 5
+
+
+def test_a_read_only_database_starts_with_an_error_line(
+    database_project: Path, postgres: Postgres, database_url: str, tmp_path: Path
+) -> None:
+    with run_service(database_project, ANSWERS, tmp_path, DATABASE_URL=database_url) as live:
+        pass
+    name = database_url.rpartition("/")[2]
+    with psycopg.connect(postgres.url_of("postgres"), autocommit=True) as connection:
+        statement = f"ALTER DATABASE {name} SET default_transaction_read_only = on"
+        connection.execute(statement.encode())
+    command = [sys.executable, "-m", "my_service", "serve"]
+    port = int(live.variables["PORT"])
+    with run_server(*command, port=port, cwd=tmp_path, env=live.variables) as log:
+        assert live.status_for(live.keys["web"]) == 200
+    errors = [line for line in log.read_text().splitlines() if '"level": "ERROR"' in line]
+    assert len(errors) == 1
+    assert "The database of keys is read-only" in errors[0]
 
 
 def test_processes_that_migrate_at_the_same_time_wait_for_each_other(

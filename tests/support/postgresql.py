@@ -105,9 +105,9 @@ class Postgres:
         return len(re.findall(f"^.*(?:statement|execute .*): .*{text}", log, re.MULTILINE))
 
 
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
-    """Return a running server."""
+@contextmanager
+def run_postgres() -> Iterator[Postgres]:
+    """Run a server for as long as the block lasts."""
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
     program = shutil.which("initdb") or (found and found[-1])
     if not program:
@@ -123,3 +123,10 @@ def postgres() -> Iterator[Postgres]:
             yield server
         finally:
             server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """Return a running server."""
+    with run_postgres() as server:
+        yield server

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -98,14 +99,21 @@ def find_redis() -> str:
     return program
 
 
-@pytest.fixture
-def redis(tmp_path: Path) -> Iterator[Redis]:
-    """Return a running server."""
-    folder = tmp_path / "redis"
-    folder.mkdir()
+@contextmanager
+def run_redis(folder: Path) -> Iterator[Redis]:
+    """Run a server for as long as the block lasts."""
     server = Redis(find_redis(), folder)
     try:
         server.start()
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[Redis]:
+    """Return a running server."""
+    folder = tmp_path / "redis"
+    folder.mkdir()
+    with run_redis(folder) as server:
+        yield server

@@ -185,7 +185,7 @@ async def refuse(reason: Reason, monkeypatch: pytest.MonkeyPatch) -> httpx2.Resp
         monkeypatch.setattr(store, "peek", lambda digest: revoked)
 {% if cookiecutter.__database %}
     if reason is Reason.STORE_UNAVAILABLE:
-        monkeypatch.setattr(store, "_unavailable", True)
+        monkeypatch.setattr(store, "_failure", "TimeoutError")
 {% endif %}
     request, _ = REQUESTS[reason]
     sent: Any = request.get("headers", [])

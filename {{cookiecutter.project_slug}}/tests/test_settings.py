@@ -584,3 +584,12 @@ def test_tests_see_no_settings_of_this_machine() -> None:
 {% else %}
     assert found <= {"API_KEYS"}
 {% endif %}
+
+
+def test_readme_has_every_event() -> None:
+    readme, package = read_file("README.md"), Path(keys.__file__).parents[1]
+    files = [package / "protocols.py", package / "server.py", *(package / "auth").glob("*.py")]
+    code = "".join(file.read_text(encoding="utf-8") for file in files)
+    events = set(re.findall(r'"event": "(\w+)"', code))
+    assert events
+    assert {event for event in events if f"`{event}`" not in readme} == set()

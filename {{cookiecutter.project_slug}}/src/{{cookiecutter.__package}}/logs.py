@@ -46,6 +46,8 @@ def configure_logging(settings: Settings) -> None:
 {% if cookiecutter.__database %}
     # Its debug lines hold what is looked up: hashes.
     logging.getLogger("aiosqlite").setLevel(logging.WARNING)
+    # Its warnings are about queries that were cancelled because the database hangs.
+    logging.getLogger("psycopg").setLevel(logging.ERROR)
 {% endif %}
 
 

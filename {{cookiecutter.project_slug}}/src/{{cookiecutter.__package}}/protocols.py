@@ -149,7 +149,8 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
     def admit_excess(self, limit: int) -> None:
         """Let the connection make one request; close the oldest such connection if there are many."""
         if not self.excess:
-            logger.warning("Limit of %d connections reached", limit)
+            fields = {"event": "connections_limited"}
+            logger.warning("Limit of %d connections reached", limit, extra=fields)
         if len(self.excess) >= EXCESS_CONNECTIONS:
             oldest = next(iter(self.excess))
             del self.excess[oldest]

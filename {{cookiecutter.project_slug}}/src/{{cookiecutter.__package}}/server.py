@@ -135,6 +135,8 @@ class ServerConfig(uvicorn.Config):
 
     def load(self) -> None:
         """Import the application; uvicorn calls this once in each process that serves."""
+        # A line before it says why.
+        logger.addFilter(lambda line: line.msg != "Application startup failed. Exiting.")
         if threading.current_thread() is threading.main_thread():
             self.bound_shutdown()
         super().load()
@@ -160,12 +162,14 @@ class ServerConfig(uvicorn.Config):
         parent = multiprocessing.parent_process()
         while not stopping.wait(timeout=1):
             if parent is not None and not parent.is_alive():
-                logger.error("The parent process ended; shutting down")
+                fields = {"event": "parent_ended"}
+                logger.error("The parent process ended; shutting down", extra=fields)
                 self.timeout_graceful_shutdown = ORPHAN_DRAIN_SECONDS
                 signal.raise_signal(signal.SIGTERM)
                 break
         time.sleep((self.timeout_graceful_shutdown or 0) + self.exit_seconds)
-        logger.error("Shutdown took too long; exiting before it is complete")
+        fields = {"event": "shutdown_too_slow"}
+        logger.error("Shutdown took too long; exiting before it is complete", extra=fields)
         os._exit(1)
 
 
@@ -185,7 +189,8 @@ class Supervisor(Multiprocess):
 
 def refuse_reload() -> None:
     """Log that SIGHUP does nothing."""
-    logger.warning("SIGHUP does not reload settings; restart the service instead")
+    fields = {"event": "reload_refused"}
+    logger.warning("SIGHUP does not reload settings; restart the service instead", extra=fields)
 
 
 def refuse_when_cancelled(app: Any) -> Any:

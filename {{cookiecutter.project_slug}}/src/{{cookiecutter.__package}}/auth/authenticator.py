@@ -33,7 +33,7 @@ class Authenticator:
 
     def availability(self) -> dict[str, bool]:
         """Tell for the metrics what is available."""
-        return {"store": self.store.available}
+        return self.store.availability()
 
     async def __call__(self, scope: Scope) -> Consumer:
         """Return the consumer; asked again about the same request, give the same result.

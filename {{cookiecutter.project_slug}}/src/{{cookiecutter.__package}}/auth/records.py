@@ -38,9 +38,8 @@ class ServiceEvent(NamedTuple):
 class KeyStore(Protocol):
     """Where keys are kept."""
 
-    @property
-    def available(self) -> bool:
-        """Whether the store could be asked the last time."""
+    def availability(self) -> dict[str, bool]:
+        """Tell for the metrics what is available."""
 
     @property
     def recheck_seconds(self) -> float:

@@ -359,6 +359,8 @@ class AuthSettings(KeyPolicy):
     """How many seconds a revoked key may still be accepted."""
     key_grace_seconds: int = Field(default=3600, ge=0)
     """How many seconds a known key is accepted while the database is unavailable."""
+    key_refresh_timeout_ms: int = Field(default=250, ge=10, le=10_000)
+    """How many milliseconds a request with a known key waits for the database to confirm the key."""
     api_keys: Entries = Field(default=(), repr=False)
     """The entries that `keys import` copies into the database: a JSON list."""
 {% else %}
