@@ -36,6 +36,8 @@ def setting_names(project: Path) -> set[str]:
     [own] = project.glob("src/*/settings.py")
     kit = own.parent / "auth/settings.py"
     sources = {"Settings": own, "AuthSettings": kit, "KeyPolicy": kit}
+    if (own.parent / "migrate.py").exists():
+        sources["MigrationSettings"] = own.parent / "migrate.py"
     return {
         field.target.id.upper()
         for name, source in sources.items()
