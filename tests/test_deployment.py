@@ -47,6 +47,16 @@ def pod_of(project: Path) -> dict[str, Any]:
     return pod
 
 
+def test_development_container_is_short_and_forwards_the_port(bake: Bake) -> None:
+    file = bake() / ".devcontainer/devcontainer.json"
+    text = file.read_text(encoding="utf-8")
+    assert len(text.splitlines()) < 30
+    container = json.loads(text)
+    assert {"name", "image", "postCreateCommand"} <= container.keys()
+    assert container["forwardPorts"] == [8000]
+    assert not (bake(deployment="none") / ".devcontainer").exists()
+
+
 def compose_services(project: Path) -> dict[str, Any]:
     """Return the services of a compose file by their names."""
     content = yaml.safe_load((project / "compose.yaml").read_text(encoding="utf-8"))

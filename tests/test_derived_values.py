@@ -18,6 +18,7 @@ OTHERS = {
     "__migrations",
     "__workflows",
     "__dot_github",
+    "__devcontainer",
     "__year",
     "__prompts__",
 }

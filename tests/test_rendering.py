@@ -74,6 +74,10 @@ def test_no_file_or_folder_is_empty(project: Path) -> None:
         assert path.stat().st_size if path.is_file() else any(path.iterdir()), path
 
 
+def test_notes_for_coding_assistants_fit_one_page(project: Path) -> None:
+    assert len((project / "AGENTS.md").read_text(encoding="utf-8").splitlines()) <= 40
+
+
 def test_every_path_is_legal_on_windows(project: Path) -> None:
     paths = [path.relative_to(project) for path in tree(project)]
     assert not [path for path in paths if windows_refuses(path)]
