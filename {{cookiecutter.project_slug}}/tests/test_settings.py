@@ -18,7 +18,9 @@ from {{ cookiecutter.__package }}.auth.settings import (
     find_misspelt_names,
 )
 {% if cookiecutter.__database %}
-from {{ cookiecutter.__package }}.migrate import MigrationSettings
+from {{ cookiecutter.__package }}.migrate import (
+    MigrationSettings,
+)
 {% endif %}
 from {{ cookiecutter.__package }}.settings import (
     Settings,

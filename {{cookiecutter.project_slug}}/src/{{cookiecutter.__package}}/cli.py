@@ -73,7 +73,7 @@ def migrate() -> None:
     """Create or update the tables."""
     from .migrate import load_migration_settings, migrate_database
 
-    print(migrate_database(load_migration_settings()))
+    print(migrate_database(load_migration_settings().url))
 {% endif %}
 
 
