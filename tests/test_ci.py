@@ -167,8 +167,9 @@ def test_list_of_dependencies_is_one_of_cyclonedx(bake: Bake, tmp_path: Path) ->
     shutil.copytree(bake(), project)
     recipe = run("make", "-n", "audit", f"UV={program('uv')}", cwd=project).stdout
     [export] = [line for line in recipe.splitlines() if " export " in line]
-    command = [program("uv"), *shlex.split(export)[shlex.split(export).index("export") :]]
-    assert run(*command, cwd=project).returncode == 0
+    words = shlex.split(export)
+    exported = run(program("uv"), *words[words.index("export") :], cwd=project)
+    assert exported.returncode == 0, exported.stderr
     assert (project / "uv.lock").exists()
     document = json.loads((project / "sbom.cdx.json").read_text(encoding="utf-8"))
     assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.5")
