@@ -48,13 +48,13 @@ def pod_of(project: Path) -> dict[str, Any]:
 
 
 def test_development_container_is_short_and_forwards_the_port(bake: Bake) -> None:
-    file = bake() / ".devcontainer/devcontainer.json"
+    file = bake() / ".devcontainer.json"
     text = file.read_text(encoding="utf-8")
     assert len(text.splitlines()) < 30
     container = json.loads(text)
     assert {"name", "image", "postCreateCommand"} <= container.keys()
     assert container["forwardPorts"] == [8000]
-    assert not (bake(deployment="none") / ".devcontainer").exists()
+    assert not (bake(deployment="none") / ".devcontainer.json").exists()
 
 
 def compose_services(project: Path) -> dict[str, Any]:

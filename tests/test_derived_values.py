@@ -18,7 +18,6 @@ OTHERS = {
     "__migrations",
     "__workflows",
     "__dot_github",
-    "__devcontainer",
     "__year",
     "__prompts__",
 }

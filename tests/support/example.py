@@ -61,9 +61,9 @@ questions. `make example` writes this folder.
 
 def main() -> None:
     """Write the example anew."""
-    shutil.rmtree(EXAMPLE, ignore_errors=True)
     with TemporaryDirectory() as folder:
         files = make_example(generate(Path(folder), hooks=False, **ANSWERS))
+    shutil.rmtree(EXAMPLE, ignore_errors=True)
     for name, text in files.items():
         (EXAMPLE / name).parent.mkdir(parents=True, exist_ok=True)
         (EXAMPLE / name).write_text(text, encoding="utf-8")
