@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help demo test chaos mutants pictures bench check format requirements clean
+.PHONY: help demo test chaos mutants pictures bench check format release-check example requirements clean
 UV := uv
 
 # Windows keeps the programs of an environment elsewhere.
@@ -34,15 +34,21 @@ tests/browser/node_modules/ready: tests/browser/package.json
 	touch $@
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-14s%s\n", $$1, $$2 }' Makefile
 
 demo: .venv/ready  ## generate a service with the default answers and run it; PORT=... for another port
 	rm -rf build/demo
 	$(BIN)/cookiecutter --default-config --no-input --output-dir build/demo .
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C build/demo/my-service run
 
-test: .venv/ready $(BROWSER)  ## prove it all; ONLY=cookie-endpoints for what matches; FULL=1 for every combination
-	$(BIN)/pytest --numprocesses=auto --dist=worksteal $(if $(ONLY),-k '$(ONLY)')
+# Two combinations that have little in common: what they look like, their types, and their own tests.
+QUICK_TESTS := architecture closing_words combinations key_names prompt_texts prompts refusal_command
+QUICK_TESTS += refusals rendering repository security_page types
+QUICK_TESTS := $(patsubst %,tests/test_%.py,$(QUICK_TESTS))
+QUICK_TESTS += tests/test_generated_suites.py::test_its_own_tests_pass
+
+test: .venv/ready $(if $(QUICK),,$(BROWSER))  ## prove it all; QUICK=1 for two minutes; ONLY=cookie-endpoints for what matches; FULL=1 for every combination
+	$(BIN)/pytest --numprocesses=auto --dist=worksteal $(if $(QUICK),$(QUICK_TESTS)) $(if $(ONLY),-k '$(ONLY)')
 
 chaos: .venv/ready  ## inject every fault into a busy service, and write docs/chaos.md anew (ten minutes)
 	cd tests && ../$(BIN)/python -m support.chaos
@@ -51,15 +57,16 @@ mutants: .venv/ready  ## change generated code bit by bit: does its suite notice
 	cd tests && ../$(BIN)/python -m support.mutants
 
 pictures: .venv/ready $(BROWSER)  ## take the pictures of the README anew, with Chromium
-	cd tests && ../$(BIN)/python -m support.pictures
+	cd tests && ../$(BIN)/python -m support.pictures && ../$(BIN)/python -m support.release docs/pictures
 
 benchmarks/.venv/ready: benchmarks/requirements.txt $(filter-out uv,$(UV))
 	$(UV) venv --quiet --clear --python '>=3.11' benchmarks/.venv
 	$(UV) pip install --quiet --compile-bytecode --python benchmarks/.venv --requirement $<
 	touch $@
 
-bench: benchmarks/.venv/ready  ## measure what protection costs, beside others; QUICK=1 for two minutes
+bench: benchmarks/.venv/ready .venv/ready  ## measure what protection costs, beside others; QUICK=1 for two minutes
 	benchmarks/$(BIN)/python benchmarks/run.py $(if $(QUICK),--quick)
+	$(if $(QUICK),,cd tests && ../$(BIN)/python -m support.release benchmarks)
 
 check: .venv/ready  ## lint, check the format and the types
 	$(BIN)/ruff check hooks tests benchmarks
@@ -69,6 +76,12 @@ check: .venv/ready  ## lint, check the format and the types
 format: .venv/ready  ## format the code and fix what can be fixed
 	$(BIN)/ruff check --fix hooks tests benchmarks
 	$(BIN)/ruff format hooks tests benchmarks
+
+release-check: .venv/ready  ## is all that is generated or measured current, and the changelog closed?
+	cd tests && ../$(BIN)/python -m support.release
+
+example: .venv/ready  ## write docs/example anew
+	cd tests && ../$(BIN)/python -m support.example
 
 requirements:  ## write requirements.txt anew, with the newest versions
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --group dev \

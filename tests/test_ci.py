@@ -1,6 +1,9 @@
 """What watches over the code of a service: its CI jobs, its updates, its commits."""
 
 import json
+import re
+import shlex
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -118,15 +121,61 @@ def test_gitlab_tests_every_python_and_builds_an_image(gitlab_project: Path) -> 
 def test_ci_services_run_the_same_commands(bake: Bake) -> None:
     github = load(bake(ci="github") / ".github/workflows/ci.yml")["jobs"]
     gitlab = load(bake(ci="gitlab") / ".gitlab-ci.yml")
-    on_github = [step["run"] for job in github.values() for step in job["steps"] if "run" in step]
+    on_github = [
+        step["run"]
+        for job in github.values()
+        for step in job["steps"]
+        if "run" in step and "name" not in step  # those that warn
+    ]
     on_gitlab = [line for job in gitlab.values() if "script" in job for line in job["script"]]
     scan, pushed = "pre-commit run no-api-keys --all-files", "sh scripts/find_pushed_keys.sh"
-    assert [line.partition(' "')[0] for line in on_github] == [
-        *("make check", f"pipx run {scan}", pushed, "make test", "docker build .")
-    ]
-    assert [line.partition(' "')[0] for line in on_gitlab if not line.startswith("pip ")] == [
-        *("make check", scan, pushed, "make test", "docker build .")
-    ]
+    steps = ["make check", scan, pushed, "make test", "make audit", "docker build ."]
+    assert [line.removeprefix("pipx run ").partition(' "')[0] for line in on_github] == steps
+    others = ("pip ", "pip install", "test ")
+    assert [line.partition(' "')[0] for line in on_gitlab if not line.startswith(others)] == steps
+
+
+@pytest.mark.parametrize("deployment", CHOICES["deployment"])
+def test_missing_lock_file_is_warned_about(bake: Bake, deployment: str) -> None:
+    github = load(bake(ci="github", deployment=deployment) / ".github/workflows/ci.yml")["jobs"]
+    warnings = {
+        job: step["run"]
+        for job, description in github.items()
+        for step in description["steps"]
+        if "::warning::uv.lock is missing" in step.get("run", "")
+    }
+    image = {"image"} if deployment != "none" else set()
+    assert warnings.keys() == {"audit"} | image
+    assert all("pipx run uv lock" in warnings[job] for job in image)
+    gitlab = load(bake(ci="gitlab", deployment=deployment) / ".gitlab-ci.yml")
+    assert "WARNING, uv.lock is missing" in gitlab["audit"]["script"][0]
+    assert "uv.lock" in gitlab["audit"]["artifacts"]["paths"]
+    assert all(gitlab[job]["needs"] == ["audit"] for job in gitlab.keys() & {"build-image"})
+
+
+def test_list_of_dependencies_is_kept(bake: Bake) -> None:
+    makefile = (bake() / "Makefile").read_text(encoding="utf-8")
+    [file] = re.findall(r"--format cyclonedx1\.5 --output-file (\S+)", makefile)
+    audit = load(bake(ci="github") / ".github/workflows/ci.yml")["jobs"]["audit"]
+    assert audit["steps"][-1]["with"]["path"] == file
+    gitlab = load(bake(ci="gitlab") / ".gitlab-ci.yml")["audit"]
+    assert gitlab["artifacts"]["reports"] == {"cyclonedx": [file]}
+    assert f"/{file}" in (bake() / ".gitignore").read_text(encoding="utf-8").splitlines()
+
+
+def test_list_of_dependencies_is_one_of_cyclonedx(bake: Bake, tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    shutil.copytree(bake(), project)
+    recipe = run("make", "-n", "audit", f"UV={program('uv')}", cwd=project).stdout
+    [export] = [line for line in recipe.splitlines() if " export " in line]
+    words = shlex.split(export)
+    exported = run(program("uv"), *words[words.index("export") :], cwd=project)
+    assert exported.returncode == 0, exported.stderr
+    assert (project / "uv.lock").exists()
+    document = json.loads((project / "sbom.cdx.json").read_text(encoding="utf-8"))
+    assert (document["bomFormat"], document["specVersion"]) == ("CycloneDX", "1.5")
+    assert {"fastapi", "uvicorn"} <= {part["name"] for part in document["components"]}
+    assert "pytest" not in {part["name"] for part in document["components"]}
 
 
 def test_github_updates_everything_pinned_in_groups(github_project: Path) -> None:
@@ -147,6 +196,9 @@ def test_gitlab_updates_everything_pinned_in_groups(gitlab_project: Path) -> Non
     managers = {name for rule in config["packageRules"] for name in rule["matchManagers"]}
     docker = (gitlab_project / "Dockerfile").exists()
     images = {"dockerfile", "docker-compose"} if docker else set()
+    if (gitlab_project / "kubernetes.yaml").exists():
+        images.add("kubernetes")
+    assert ("docker:pinDigests" in config["extends"]) == docker
     assert managers == {"pep621", "pre-commit", "gitlabci"} | images
 
 

@@ -85,12 +85,8 @@ def mounted(folder: Path, name: str, text: str) -> Path:
     return folder / "secrets"
 
 
-@pytest.mark.parametrize("locked", [True, False], ids=["with a lock file", "without one"])
-def test_the_image_serves_without_privileges(
-    project_with_secrets: Path, folder: Path, locked: bool
-) -> None:
-    if locked:
-        lock(project_with_secrets)
+def test_the_image_serves_without_privileges(project_with_secrets: Path, folder: Path) -> None:
+    lock(project_with_secrets)
     image = build_image(project_with_secrets, folder, public_python())
     key, digest = new_key(project_with_secrets)
     secrets = mounted(folder, "api_keys", json.dumps([{"consumer": "web", "sha256": digest}]))
@@ -117,6 +113,7 @@ def test_the_image_serves_without_privileges(
 def test_the_image_brings_along_what_makes_its_tables(
     project_with_secrets: Path, folder: Path, postgres: Postgres
 ) -> None:
+    lock(project_with_secrets)
     image = build_image(project_with_secrets, folder, public_python())
     url = postgres.database()
     secrets, port = mounted(folder, "database_url", f"{url}\n"), free_port()
@@ -164,8 +161,30 @@ def test_a_lock_file_that_is_out_of_step_stops_the_build(
         build_image(project_with_secrets, folder, public_python())
 
 
+def test_without_a_lock_file_the_build_says_how_to_make_one(
+    project_with_secrets: Path, folder: Path
+) -> None:
+    with pytest.raises(AssertionError, match=r"uv\.lock is missing.*'uv lock'.*'pipx run uv lock'"):
+        build_image(project_with_secrets, folder, public_python())
+
+
+def test_images_of_others_are_each_named_once(project_with_secrets: Path) -> None:
+    steps = [
+        step
+        for stage in stages((project_with_secrets / "Dockerfile").read_text())
+        for step in stage
+    ]
+    froms = [arguments.split() for name, arguments in steps if name == "FROM"]
+    named = [words[2] for words in froms if len(words) == 3]
+    published = [words[0] for words in froms if words[0] not in named]
+    # Dependabot reads FROM alone.
+    assert [image.partition(":")[0] for image in published] == ["ghcr.io/astral-sh/uv", "python"]
+    copied = re.findall("--from=(\\S+)", " ".join(arguments for _, arguments in steps))
+    assert set(copied) <= set(named)
+
+
 def test_the_dependencies_are_a_layer_without_the_code(project_with_secrets: Path) -> None:
-    steps = stages((project_with_secrets / "Dockerfile").read_text())[0]
+    steps = stages((project_with_secrets / "Dockerfile").read_text())[2]
     run_first = next(place for place, (name, _) in enumerate(steps) if name == "RUN")
     copied = [arguments for name, arguments in steps[:run_first] if name == "COPY"]
     assert copied[1:] == ["pyproject.toml uv.loc[k] ./"]
@@ -184,4 +203,4 @@ def test_the_user_is_a_number_and_the_uv_is_the_tested_one(project_with_secrets:
     text = (project_with_secrets / "Dockerfile").read_text()
     assert re.search(r"^USER (\d+):(\d+)$", text, re.MULTILINE)
     [tested] = re.findall(r"^uv==(.+)$", (TEMPLATE / "requirements.txt").read_text(), re.MULTILINE)
-    assert f"/uv:{tested} " in text
+    assert f"/uv:{tested} AS uv\n" in text

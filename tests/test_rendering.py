@@ -36,6 +36,8 @@ def setting_names(project: Path) -> set[str]:
     [own] = project.glob("src/*/settings.py")
     kit = own.parent / "auth/settings.py"
     sources = {"Settings": own, "AuthSettings": kit, "KeyPolicy": kit}
+    if (own.parent / "migrate.py").exists():
+        sources["MigrationSettings"] = own.parent / "migrate.py"
     return {
         field.target.id.upper()
         for name, source in sources.items()
@@ -70,6 +72,10 @@ def test_whitespace_is_in_order(project: Path) -> None:
 def test_no_file_or_folder_is_empty(project: Path) -> None:
     for path in tree(project):
         assert path.stat().st_size if path.is_file() else any(path.iterdir()), path
+
+
+def test_notes_for_coding_assistants_fit_one_page(project: Path) -> None:
+    assert len((project / "AGENTS.md").read_text(encoding="utf-8").splitlines()) <= 40
 
 
 def test_every_path_is_legal_on_windows(project: Path) -> None:

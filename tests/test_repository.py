@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import yaml
 from identify.vendor.licenses import LICENSES
 from support.combinations import CHOICES
 from support.commands import program, run, run_python
@@ -42,6 +43,28 @@ def test_the_workflow_is_valid() -> None:
     workflows = list((TEMPLATE / ".github/workflows").iterdir())
     finished = run_python(*command, *workflows, cwd=TEMPLATE)
     assert finished.returncode == 0, finished.stdout
+
+
+def test_repository_practises_what_it_generates(bake: Bake) -> None:
+    for file in ("SECURITY.md", ".github/dependabot.yml", ".pre-commit-config.yaml"):
+        assert (bake() / file).exists()
+        assert (TEMPLATE / file).exists()
+    command = ["-m", "check_jsonschema", "--builtin-schema", "vendor.dependabot"]
+    finished = run_python(*command, ".github/dependabot.yml", cwd=TEMPLATE)
+    assert finished.returncode == 0, finished.stdout
+    own, generated = (
+        yaml.safe_load((folder / ".github/dependabot.yml").read_text())["updates"]
+        for folder in (TEMPLATE, bake())
+    )
+    shape = [*generated[0].keys()]
+    assert all([*update.keys()] == shape for update in own)
+    assert all(list(update["groups"].values()) == [{"patterns": ["*"]}] for update in own)
+    own, generated = (
+        yaml.safe_load((folder / ".pre-commit-config.yaml").read_text())["repos"][-1]
+        for folder in (TEMPLATE, bake())
+    )
+    assert own == generated
+    assert run(program("pre-commit"), "validate-config", cwd=TEMPLATE).returncode == 0
 
 
 def test_the_workflow_is_safe() -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
-from support.browsing import DOCS_URL, Site, each_location, only_sites, try_out
+from support.browsing import CDN, DOCS_URL, Site, each_location, only_sites, try_out
 from support.combinations import Variant, variant_name
 from support.live import NAMES, SCHEMES, manage
 
@@ -89,6 +89,32 @@ def test_nothing_is_fetched_from_outside_but_the_files_of_the_page(site: Site) -
     open_dialog(page)
     page.wait_for_load_state("networkidle")
     assert site.outside == []
+
+
+@only_sites("development")
+def test_page_stays_within_its_security_policy(site: Site) -> None:
+    said: list[str] = []
+    site.context.on("console", lambda message: said.append(message.text))
+    page = site.open_docs()
+    open_dialog(page).locator(".close-modal").click()
+    try_out(page)
+    page.wait_for_load_state("networkidle")
+    assert [text for text in said if "Content Security Policy" in text] == []
+
+
+@only_sites("development")
+def test_changed_file_of_the_cdn_is_refused(site: Site) -> None:
+    said: list[str] = []
+    site.context.on("console", lambda message: said.append(message.text))
+    allowed = {"Access-Control-Allow-Origin": "*"}
+    site.context.route(
+        f"{CDN}swagger-ui-bundle.js",
+        lambda route: route.fulfill(body="document.title = 'changed'", headers=allowed),
+    )
+    page = site.open("/docs")
+    page.wait_for_load_state("networkidle")
+    assert page.title() != "changed"
+    assert any("integrity" in text for text in said)
 
 
 @each_location("header", "bearer", "query")

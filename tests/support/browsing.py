@@ -18,7 +18,7 @@ from support.template import TEMPLATE
 ENVIRONMENTS = ("development", "production")
 SITES: list[Variant] = [(answers, kind) for answers in CORE for kind in ENVIRONMENTS]
 DOCS_URL = "https://example.com/keys"
-CDN = "https://cdn.jsdelivr.net/npm/swagger-ui-dist@5/"
+CDN = "https://cdn.jsdelivr.net/npm/swagger-ui-dist@5.35.0/"
 PACKAGES = TEMPLATE / "tests" / "browser" / "node_modules"
 # What an own browser for each run needs; without the last ones it calls its maker's servers.
 SWITCHES = [
@@ -133,7 +133,10 @@ class Site:
         """Answer a request to the CDN with the file from npm, and note those to elsewhere."""
         url = route.request.url
         if url.startswith(CDN):
-            route.fulfill(path=PACKAGES / "swagger-ui-dist" / url.removeprefix(CDN))
+            allowed = {"Access-Control-Allow-Origin": "*"}  # without it, no hash is checked
+            route.fulfill(
+                path=PACKAGES / "swagger-ui-dist" / url.removeprefix(CDN), headers=allowed
+            )
         elif url.startswith((self.url, "http://other.test", "http://127.0.0.1")):
             route.continue_()
         else:

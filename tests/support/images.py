@@ -123,7 +123,7 @@ def _copy(image: Image, words: list[str], visible: Path, built: dict[str, Path])
     source = visible
     if words[0].startswith("--from="):
         origin = words.pop(0).removeprefix("--from=")
-        if "/uv:" in origin:
+        if origin == "uv":  # an image that others publish
             target.mkdir(parents=True, exist_ok=True)
             (target / "uv").symlink_to(program("uv"))
             return

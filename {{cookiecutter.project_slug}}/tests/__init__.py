@@ -20,9 +20,15 @@ def _isolate() -> None:
     """Keep the settings of this machine out of the tests, whatever settings there are or will be."""
     os.environ |= {"ENV_FILE": os.devnull, "CONFIG_FILE": os.devnull, "SECRETS_DIR": os.devnull}
     # Only now: these variables are read when the module is imported.
+{% if cookiecutter.__database %}
+    from {{ cookiecutter.__package }}.migrate import (
+        MigrationSettings as Settings,
+    )
+{% else %}
     from {{ cookiecutter.__package }}.settings import (
         Settings,
     )
+{% endif %}
 
     for variable in [name for name in os.environ if name.lower() in Settings.model_fields]:
         del os.environ[variable]

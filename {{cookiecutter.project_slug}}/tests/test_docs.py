@@ -2,6 +2,8 @@
 
 import json
 import re
+from base64 import b64encode
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -76,8 +78,33 @@ async def test_page_remembers_a_key_in_development_only(development: bool) -> No
 async def test_page_asks_no_other_site_but_the_cdn() -> None:
     page = await get_page()
     assert set(re.findall(r"https?://[^/\"']+", page)) == {"https://cdn.jsdelivr.net"}
-    assert "url: 'openapi.json'" in page
+    assert '"url": "openapi.json"' in page
     assert "<title>R&amp;D &lt;b&gt;</title>" in page
+
+
+async def test_files_of_the_cdn_have_a_version_and_a_hash() -> None:
+    files = re.findall(r'="(https://[^"]+)" (.*)>', await get_page())
+    assert len(files) == 2
+    for url, attributes in files:
+        assert re.search(r"/swagger-ui-dist@\d+\.\d+\.\d+/", url)
+        assert re.match(r'integrity="sha384-[\w+/]{64}" crossorigin="anonymous"', attributes)
+
+
+async def test_page_may_do_no_more_than_it_must() -> None:
+    response = await call_asgi(make_app(docs_enabled=True, docs_public=True), "/docs")
+    headers = response.headers
+    directives = [directive.split() for directive in headers["content-security-policy"].split("; ")]
+    policy = {name: sources for name, *sources in directives}
+    assert policy["default-src"] == ["'none'"]
+    assert policy["frame-ancestors"] == ["'none'"]
+    assert policy["connect-src"] == ["'self'"]
+    [script, start] = policy["script-src"]
+    page = response.messages[1]["body"].decode()
+    [own] = re.findall(r"<script>(.*)</script>", page)
+    assert start == f"'sha256-{b64encode(sha256(own.encode()).digest()).decode()}'"
+    assert f'<script src="{script}"' in page
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["referrer-policy"] == "same-origin"
 
 
 @pytest.mark.parametrize(("root_path", "url"), [("", "/"), ("/parcels", "/parcels")])

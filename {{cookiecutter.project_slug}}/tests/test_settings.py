@@ -17,6 +17,11 @@ from {{ cookiecutter.__package }}.auth.settings import (
     KeyEntry,
     find_misspelt_names,
 )
+{% if cookiecutter.__database %}
+from {{ cookiecutter.__package }}.migrate import (
+    MigrationSettings,
+)
+{% endif %}
 from {{ cookiecutter.__package }}.settings import (
     Settings,
     SettingsDep,
@@ -27,6 +32,11 @@ from {{ cookiecutter.__package }}.settings import (
 from .helpers import call_asgi, make_settings
 
 ROOT = Path(__file__).parents[1]
+{% if cookiecutter.__database %}
+FIELDS = MigrationSettings.model_fields  # those of the service, and one of `migrate` alone
+{% else %}
+FIELDS = Settings.model_fields
+{% endif %}
 KEY = keys.generate_key()
 DIGEST = keys.hash_key(KEY)
 ENTRY = {"consumer": "web", "sha256": DIGEST}
@@ -514,7 +524,7 @@ async def test_routes_take_the_settings_of_their_application() -> None:
 def defaults() -> dict[str, str]:
     """Return each setting with its default in production, as it is written in `.env`."""
     found = {}
-    for name, field in Settings.model_fields.items():
+    for name, field in FIELDS.items():
         if not field.is_required():
             read = {"fastapi_env": "production"}
             value = field.get_default(call_default_factory=True, validated_data=read)
@@ -542,7 +552,7 @@ def read_file(name: str) -> str:
 
 def test_env_example_has_every_setting() -> None:
     found = dict(re.findall("^#? ?([A-Z][A-Z0-9_]*)=(.*)$", read_file(".env.example"), re.M))
-    names = [name.upper() for name in Settings.model_fields]
+    names = [name.upper() for name in FIELDS]
     assert [name for name in names if name not in found] == [], "missing in .env.example"
     assert [name for name in found if name not in names] == [], "not a setting"
     assert {name: found[name] for name in defaults()} == defaults()
@@ -553,13 +563,13 @@ def test_env_example_explains_settings_as_their_docstrings_do() -> None:
     for block in read_file(".env.example").split("\n\n"):
         lines = block.strip().splitlines()
         name = lines[-1].removeprefix("# ").partition("=")[0].lower()
-        if name in Settings.model_fields and len(lines) > 1:
+        if name in FIELDS and len(lines) > 1:
             comment = " ".join(line.removeprefix("# ") for line in lines[:-1])
-            assert comment == " ".join((Settings.model_fields[name].description or "").split())
+            assert comment == " ".join((FIELDS[name].description or "").split())
 
 
 def test_every_setting_has_a_docstring() -> None:
-    fields = Settings.model_fields.items()
+    fields = FIELDS.items()
     assert [name for name, field in fields if not field.description] == []
 
 
@@ -568,7 +578,7 @@ def test_readme_has_every_setting() -> None:
     table = section.partition("\n## ")[0]
     rows = dict(re.findall(r"^\| `([A-Z][A-Z0-9_]*)` *\| *([^|]*?) *\|", table, re.M))
     sources = {"ENV_FILE", "SECRETS_DIR", "CONFIG_FILE"}
-    names = {name.upper() for name in Settings.model_fields}
+    names = {name.upper() for name in FIELDS}
     assert names - rows.keys() == set(), "missing in the table of README.md"
     assert rows.keys() - names - sources == set(), "not a setting"
     # A default that is not code is explained in words.
@@ -578,7 +588,7 @@ def test_readme_has_every_setting() -> None:
 
 
 def test_tests_see_no_settings_of_this_machine() -> None:
-    found = {name for name in os.environ if name.lower() in Settings.model_fields}
+    found = {name for name in os.environ if name.lower() in FIELDS}
 {% if cookiecutter.__database %}
     assert found <= {"DATABASE_URL"}  # an empty one, of the tests
 {% else %}

@@ -67,10 +67,9 @@ def serve() -> None:
 @app.command(cls=Command)
 def migrate() -> None:
     """Create or update the tables."""
-    from .migrate import migrate_database
-    from .settings import load_settings
+    from .migrate import load_migration_settings, migrate_database
 
-    print(migrate_database(load_settings()))
+    print(migrate_database(load_migration_settings().url))
 {% endif %}
 
 

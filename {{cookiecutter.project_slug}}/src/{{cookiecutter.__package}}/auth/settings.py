@@ -167,7 +167,12 @@ def _read_lifetime(value: object) -> timedelta:
 {% if cookiecutter.__database %}
 
 
-def _check_database_url(url: SecretStr) -> SecretStr:
+def check_database_url(url: SecretStr) -> SecretStr:
+    """Return the URL of a database.
+
+    Raises:
+        ValueError: it is not valid.
+    """
     parse_url(url.get_secret_value())
     return url
 {% endif %}
@@ -351,7 +356,7 @@ class AuthSettings(KeyPolicy):
     ] = "production"
     """`development` opens the docs and makes logs readable; `make run` sets it."""
 {% if cookiecutter.__database %}
-    database_url: Annotated[SecretStr, AfterValidator(_check_database_url)] = SecretStr(
+    database_url: Annotated[SecretStr, AfterValidator(check_database_url)] = SecretStr(
         "sqlite:///keys.db"
     )
     """The database of keys: a SQLite file, or `postgresql://USER:PASSWORD@HOST/NAME`."""
