@@ -167,7 +167,7 @@ def trusted_hosts(project: Project) -> None:
     )
 
 
-@edit(needs="itsdangerous")
+@edit()
 def sessions(project: Project) -> None:
     """Signed sessions work beside keys, even where keys are in cookies too."""
     project.add_to_app(
@@ -238,7 +238,7 @@ def https_redirect(project: Project) -> None:
     )
 
 
-@edit(needs="prometheus_fastapi_instrumentator")
+@edit()
 def prometheus(project: Project) -> None:
     """Requests are counted, and the numbers need a key where everything does."""
     project.add_to_app(

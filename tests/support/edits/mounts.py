@@ -221,7 +221,7 @@ def refusing_websocket(project: Project) -> None:
     )
 
 
-@edit(needs="a2wsgi")
+@edit()
 def wsgi_application(project: Project) -> None:
     """An old WSGI application can be mounted, and needs a key where everything does."""
     project.write(
@@ -261,7 +261,7 @@ def wsgi_application(project: Project) -> None:
     )
 
 
-@edit(needs="strawberry")
+@edit()
 def graphql(project: Project) -> None:
     """A GraphQL router of Strawberry needs a key, and resolvers know the consumer."""
     project.write(
