@@ -161,6 +161,10 @@ RUNS = {
     "pytest-xdist": ("header whole_app database no", ["-p", "xdist", "-n", "2"]),
     "warning-plugin-and-other-order": ("cookie endpoints settings yes", ["-p", "owners_plugin"]),
     "pytest-asyncio": ("query whole_app settings no", ["-p", "asyncio"]),
+    "pytest-asyncio-auto": (
+        "header endpoints settings no",
+        ["-p", "asyncio", "--asyncio-mode=auto"],
+    ),
     "pytest-randomly": ("bearer endpoints database no", ["-p", "randomly"]),
     "pytest-cov": ("fallback whole_app settings no", ["-p", "pytest_cov", "--cov=my_service"]),
 }

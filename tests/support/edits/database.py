@@ -3,7 +3,7 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from support.edits.project import Project, edit
+from support.edits.project import APP, Project, edit
 
 # In one process: Alembic is slow to import.
 MIGRATE = """
@@ -102,3 +102,12 @@ def new_table(project: Project) -> None:
             assert client.get("/orders", **KEY).json() == {"red": "2030-01-31T10:00:00Z"}
         """,
     )
+
+
+@edit(key_store={"database"})
+def deleted_key_endpoints(project: Project) -> None:
+    """The endpoints about keys go with their test, as the README says."""
+    for file in ("src/my_service/auth/api.py", "tests/test_api.py"):
+        (project.folder / file).unlink()
+    project.replace(APP, "from .auth.api import router as keys_router\n", "")
+    project.replace(APP, "    app.include_router(keys_router)\n", "")

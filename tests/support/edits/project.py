@@ -47,6 +47,7 @@ class Project:
 
     folder: Path
     answers: Answers
+    variables: dict[str, str] = field(default_factory=dict)  # that its owner has to set
 
     @property
     def whole_app(self) -> bool:
@@ -122,7 +123,8 @@ class Project:
 
     def run(self, *arguments: str | Path, **variables: str) -> tuple[int, str]:
         """Run Python in the project; return its exit status and what it printed."""
-        env = {**os.environ, "PYTHONPATH": str(self.folder / "src"), **variables}
+        env = {**os.environ, "PYTHONPATH": str(self.folder / "src")}
+        env |= self.variables | variables
         finished = run_python(*arguments, cwd=self.folder, env=env)
         return finished.returncode, finished.stdout + finished.stderr
 

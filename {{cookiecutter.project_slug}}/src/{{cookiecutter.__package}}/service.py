@@ -18,6 +18,7 @@ from fastapi import FastAPI, Request, Response
 {% endif %}
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .auth.dependencies import get_api_key, get_optional_api_key
@@ -29,6 +30,9 @@ from .auth.routing import find_mounted
 from .auth.setup import make_authenticator
 from .middleware import HeadMiddleware, RequestContextMiddleware, SizeLimitMiddleware
 from .settings import Settings, find_warnings
+
+# FastAPI's options for the docs, which it does not serve here.
+_DOCS_OPTIONS = {"openapi_url", "docs_url", "redoc_url", "swagger_ui_parameters"}
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +57,7 @@ class Service(FastAPI):
         self.authenticator = make_authenticator(settings)
         for dependency in (get_api_key, get_optional_api_key):
             dependency.document_as(self.authenticator.locations[0])
+        _check_options(options)
         handlers = {RequestValidationError: refuse_invalid, **options.pop("exception_handlers", {})}
         super().__init__(
             exception_handlers=handlers,
@@ -90,7 +95,7 @@ class Service(FastAPI):
         if self.settings.cors_origins:
             app = CORSMiddleware(app, **self._cors_options())
         self._extend_documents()
-        return app
+        return ServerErrorMiddleware(app)  # OpenTelemetry's instrumentation expects it outermost
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document of the service."""
@@ -173,6 +178,14 @@ class Service(FastAPI):
                 yield state
         finally:
             self._app.refusals.flush()
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    for name in sorted(_DOCS_OPTIONS & options.keys()):
+        raise ConfigurationError(
+            f"{name} has no effect: routes/docs.py serves the docs, so change them there."
+            " DOCS_ENABLED turns them on and off"
+        )
 
 
 def _check_middleware(middleware_class: Any) -> None:
