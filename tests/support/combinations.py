@@ -87,5 +87,10 @@ def _pairs(answers: Answers) -> set[tuple[tuple[str, str], tuple[str, str]]]:
 CHOICES = choices(TEMPLATE)
 COMBINATIONS = cover(CHOICES)
 CORE = core(CHOICES)
+# The same, half of them with a database and limits, in both protections.
+MIXED = [
+    answers | ({"key_store": "database", "rate_limit": "yes"} if number % 4 in (1, 2) else {})
+    for number, answers in enumerate(CORE)
+]
 # What takes long runs for these alone, unless FULL=1 asks for all.
 SPREAD = COMBINATIONS if os.environ.get("FULL") else half(COMBINATIONS, CHOICES)
