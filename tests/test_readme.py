@@ -269,7 +269,8 @@ def live(
     folder = tmp_path_factory.mktemp("live") / "here"
     folder.mkdir()
     shutil.copytree(project, folder.parent / "my-service", ignore=shutil.ignore_patterns(".git"))
-    with run_service(project, answers, folder) as live:
+    # The examples are for development, over plain HTTP; logs are as in production.
+    with run_service(project, answers, folder, COOKIE_SECURE="false") as live:
         yield live, live.variables | {"PATH": _path(folder.parent / "my-service")}
 
 
