@@ -126,7 +126,7 @@ def test_documents_follow_the_specification(documents: list[Path]) -> None:
 
 def test_documents_follow_the_recommended_rules(documents: list[Path]) -> None:
     # The same rules as `recommended`, with warnings as errors.
-    lint = [npm_program("redocly"), "lint", "--extends", "recommended-strict"]
+    lint = (npm_program("redocly"), "lint", "--extends", "recommended-strict")
     env = {**os.environ, "REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"}
     finished = run(*lint, *documents, cwd=documents[0].parent, env=env)
     assert finished.returncode == 0, finished.stdout + finished.stderr
@@ -151,10 +151,11 @@ def test_generated_typescript_client_is_told_what_happened(live: Live, tmp_path:
     document = live.log.with_name("openapi.json")
     (tmp_path / "node_modules").symlink_to(PACKAGES)
     (tmp_path / "ask.ts").write_text(TYPESCRIPT_CLIENT)
-    for command in (
+    commands: list[list[str | Path]] = [
         [generate, document, "--output", "schema.ts"],
         [compile_, *STRICT, "ask.ts"],
         [node, "ask.js", *arguments(live)],
-    ):
+    ]
+    for command in commands:
         finished = run(*command, cwd=tmp_path)
         assert finished.returncode == 0, finished.stdout + finished.stderr
