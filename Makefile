@@ -27,7 +27,7 @@ endif
 	$(UV) pip install --quiet --compile-bytecode --python .venv --requirement requirements.txt
 	touch $@
 
-# For the browser tests; without npm they are skipped and say so.
+# For browsers, generators and pyright; without npm their tests are skipped and say so.
 BROWSER := $(if $(shell command -v npm 2>/dev/null),tests/browser/node_modules/ready)
 tests/browser/node_modules/ready: tests/browser/package.json
 	npm install --prefix tests/browser --silent --no-package-lock --no-audit --no-fund --ignore-scripts

@@ -7,7 +7,6 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
-from importlib.util import find_spec
 from itertools import chain, count
 from pathlib import Path
 from urllib.error import HTTPError
@@ -117,16 +116,11 @@ def failed_files(output: str) -> list[str]:
     return sorted(set(re.findall(r"^(?:FAILED|ERROR) (\S+?\.py)", output, re.MULTILINE)))
 
 
-def chosen(owner: str, answers: Answers) -> list[Edit]:
-    """Return the edits of an owner that there are for these answers and can be run here."""
-    return [edit for edit in OWNERS[owner] if edit.fits(answers) and edit.can_run]
-
-
 @pytest.mark.parametrize(
     ("owner", "answers"), EDITED, ids=[f"{owner}-{name(answers)}" for owner, answers in EDITED]
 )
 def test_edited_project_is_as_good(owner: str, answers: Answers, make_project: MakeProject) -> None:
-    edits = chosen(owner, answers)
+    edits = [edit for edit in OWNERS[owner] if edit.fits(answers)]
     project = make_project(answers, edits)
     problems = []
     for check in (run_check, run_contract, run_suite):
@@ -147,12 +141,6 @@ def test_every_edit_meets_both_protections_both_stores_and_several_locations() -
             assert len(found) >= wanted, f"{edit.name} meets {question} {found} only"
 
 
-@pytest.mark.parametrize("needed", sorted({edit.needs for edit in chain(*OWNERS.values())} - {""}))
-def test_what_edits_need_is_installed(needed: str) -> None:
-    if find_spec(needed) is None:
-        pytest.skip(f"edits with {needed} are left out: it is not in requirements.txt")
-
-
 # A plugin that warns before a test is collected, as pytest-asyncio does, and another order.
 PLUGIN = """
 import random
@@ -170,27 +158,21 @@ def pytest_collection_modifyitems(items):
     random.Random(7).shuffle(items)
 """
 RUNS = {
-    "several-processes": ("header whole_app database no", ["-p", "xdist", "-n", "2"], ""),
-    "warning-plugin-and-other-order": (
-        "cookie endpoints settings yes",
-        ["-p", "owners_plugin"],
-        "",
+    "pytest-xdist": ("header whole_app database no", ["-p", "xdist", "-n", "2"]),
+    "warning-plugin-and-other-order": ("cookie endpoints settings yes", ["-p", "owners_plugin"]),
+    "pytest-asyncio": ("query whole_app settings no", ["-p", "asyncio"]),
+    "pytest-asyncio-auto": (
+        "header endpoints settings no",
+        ["-p", "asyncio", "--asyncio-mode=auto"],
     ),
-    "pytest-asyncio": ("query whole_app settings no", ["-p", "pytest_asyncio"], "pytest_asyncio"),
-    "pytest-randomly": ("bearer endpoints database no", ["-p", "randomly"], "pytest_randomly"),
-    "pytest-cov": (
-        "fallback whole_app settings no",
-        ["-p", "pytest_cov", "--cov=my_service"],
-        "pytest_cov",
-    ),
+    "pytest-randomly": ("bearer endpoints database no", ["-p", "randomly"]),
+    "pytest-cov": ("fallback whole_app settings no", ["-p", "pytest_cov", "--cov=my_service"]),
 }
 
 
 @pytest.mark.parametrize("run", RUNS)
 def test_suite_passes_under_plugins(run: str, make_project: MakeProject) -> None:
-    answers, options, needed = RUNS[run]
-    if needed and find_spec(needed) is None:
-        pytest.skip(f"{needed} is not in requirements.txt")
+    answers, options = RUNS[run]
     project = make_project(dict(zip(QUESTIONS, answers.split(), strict=True)), [])
     project.write("src/owners_plugin.py", PLUGIN)
     status, output = project.run(*SUITE, *UNREACHED, *options)

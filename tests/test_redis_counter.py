@@ -23,7 +23,8 @@ def test_limits_keep_their_promises_with_redis(bake: Bake, file: str) -> None:
     project = bake(rate_limit="yes")
     path = os.pathsep.join(map(str, (project / "src", TESTS)))
     folder = TESTS / "support" / "redis_tests"
-    options = ("-q", "-W", "error", "-p", "no:cacheprovider", "-c", os.devnull)
+    options: list[str | Path] = ["-q", "-W", "error", "-p", "no:cacheprovider", "-c", os.devnull]
+    options += ["-p", "no:asyncio", "-p", "no:randomly"]
     finished = run_python(
         *("-m", "pytest", *options, "--rootdir", folder, "--confcutdir", folder, folder / file),
         cwd=project,

@@ -1,9 +1,13 @@
 """Every combination of answers type-checks strictly, as its own `make check` does."""
 
+import sys
 from pathlib import Path
 
 import pytest
-from support.commands import run_python
+from support.combinations import MIXED, Answers, name
+from support.commands import run, run_python
+from support.generation import Bake
+from support.npm import npm_program
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +20,12 @@ def test_types_are_strict_and_right(spread_project: Path, cache: Path) -> None:
     finished = run_python("-m", "mypy", "--cache-dir", cache, cwd=spread_project)
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert finished.stdout.startswith("Success")
+
+
+# Editors show what pyright finds.
+@pytest.mark.parametrize("answers", MIXED, ids=name)
+def test_pyright_finds_nothing(answers: Answers, bake: Bake) -> None:
+    pyright = npm_program("pyright")
+    finished = run(pyright, "--pythonpath", sys.executable, cwd=bake(**answers))
+    assert finished.returncode == 0, finished.stdout + finished.stderr
+    assert "\n0 errors, 0 warnings" in f"\n{finished.stdout}"

@@ -10,7 +10,8 @@ from threading import Thread
 
 import pytest
 from playwright.sync_api import Page, expect
-from support.browsing import PACKAGES, Site, only_sites, try_out
+from support.browsing import Site, only_sites, try_out
+from support.npm import PACKAGES
 
 WITH_COOKIES = {"cookie", "fallback"}
 in_production = only_sites("production", key_location=WITH_COOKIES)

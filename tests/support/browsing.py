@@ -13,13 +13,12 @@ from support.combinations import CORE, Variant, locations_of, variant_name
 from support.generation import Bake
 from support.live import Live, run_app
 from support.machine import missing
-from support.template import TEMPLATE
+from support.npm import PACKAGES
 
 ENVIRONMENTS = ("development", "production")
 SITES: list[Variant] = [(answers, kind) for answers in CORE for kind in ENVIRONMENTS]
 DOCS_URL = "https://example.com/keys"
 CDN = "https://cdn.jsdelivr.net/npm/swagger-ui-dist@5.35.0/"
-PACKAGES = TEMPLATE / "tests" / "browser" / "node_modules"
 # What an own browser for each run needs; without the last ones it calls its maker's servers.
 SWITCHES = [
     "--no-sandbox",

@@ -112,6 +112,11 @@ QUICK = bool(os.environ.get("QUICK"))
 # With QUICK=1, two that have no answer to the main questions in common.
 COMBINATIONS = ends(cover(CHOICES), CHOICES) if QUICK else cover(CHOICES)
 CORE = core(CHOICES)
+# The same, half of them with a database and limits, in both protections.
+MIXED = [
+    answers | ({"key_store": "database", "rate_limit": "yes"} if number % 4 in (1, 2) else {})
+    for number, answers in enumerate(CORE)
+]
 # What takes long runs for these alone, unless FULL=1 asks for all.
 SPREAD = COMBINATIONS if QUICK or os.environ.get("FULL") else half(COMBINATIONS, CHOICES)
 # What takes longest: the edited projects of `test_edits.py` run their suites for many others.

@@ -44,6 +44,7 @@ CONFIG = """
 [tool.mutmut]
 source_paths = ["src"]
 only_mutate = [{modules}]
+pytest_add_cli_args = ["-p", "no:asyncio", "-p", "no:randomly"]
 pytest_add_cli_args_test_selection = ["tests"]
 """
 EQUIVALENT = {

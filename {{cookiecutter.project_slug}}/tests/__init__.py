@@ -3,6 +3,9 @@
 {% if cookiecutter.__settings %}
 import json
 import os
+
+# What `main.py` cannot do without; add each setting of yours that has no default.
+REQUIRED = {"API_KEYS": json.dumps([{"consumer": "tests", "sha256": "0" * 64}])}
 {% else %}
 import atexit
 import os
@@ -13,6 +16,9 @@ from pathlib import Path
 # The databases of the tests; `empty.db` is that of `main.py`, and `helpers.py` creates it.
 DATABASES = Path(tempfile.mkdtemp())
 atexit.register(shutil.rmtree, DATABASES, ignore_errors=True)
+
+# What `main.py` cannot do without; add each setting of yours that has no default.
+REQUIRED = {"DATABASE_URL": f"sqlite:///{(DATABASES / 'empty.db').as_posix()}"}
 {% endif %}
 
 
@@ -32,12 +38,7 @@ def _isolate() -> None:
 
     for variable in [name for name in os.environ if name.lower() in Settings.model_fields]:
         del os.environ[variable]
-    # `main.py` reads its settings when it is imported.
-{% if cookiecutter.__settings %}
-    os.environ["API_KEYS"] = json.dumps([{"consumer": "tests", "sha256": "0" * 64}])
-{% else %}
-    os.environ["DATABASE_URL"] = f"sqlite:///{(DATABASES / 'empty.db').as_posix()}"
-{% endif %}
+    os.environ |= REQUIRED
 
 
 _isolate()

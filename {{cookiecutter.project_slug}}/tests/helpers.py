@@ -105,11 +105,13 @@ def make_database(entries: Iterable[KeyEntry] = ENTRIES) -> str:
 def make_settings(**fields: Any) -> Settings:
     """Return production settings with a database without keys, and nothing from this machine."""
     url = f"sqlite:///{_empty_database().as_posix()}"
-    return Settings(**({"database_url": url} | fields))
+    fields.setdefault("database_url", url)
+    return Settings(**fields)
 {% else %}
 def make_settings(**fields: Any) -> Settings:
     """Return production settings with the keys above, and nothing from this machine."""
-    return Settings(**({"api_keys": ENTRIES} | fields))
+    fields.setdefault("api_keys", ENTRIES)
+    return Settings(**fields)
 {% endif %}
 
 

@@ -122,6 +122,10 @@ def test_refusals_share_one_schema(document: Document) -> None:
     {% endif %}
 
 
+def test_error_has_one_schema(document: Document) -> None:
+    assert json.dumps(document).count('"title": "Error"') == 1
+
+
 def test_every_operation_has_a_client_error(document: Document) -> None:
     for path, item in document["paths"].items():
         for method, found in item.items():

@@ -25,6 +25,9 @@ from {{ cookiecutter.__package }}.auth.context import (
 from {{ cookiecutter.__package }}.auth.locations import (
     Location,
 )
+from {{ cookiecutter.__package }}.service import (
+    Service,
+)
 
 from .helpers import (
     ADMIN_KEY,
@@ -34,6 +37,7 @@ from .helpers import (
     base_url,
     call_asgi,
     make_app,
+    make_settings,
     to_asgi,
     with_key,
 )
@@ -122,6 +126,17 @@ def test_cors_middleware_in_the_wrong_place_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match="CORS_ORIGINS"):
         app.add_middleware(middleware, allow_origins=["*"])
+
+
+@pytest.mark.parametrize("option", ["docs_url", "openapi_url"])
+def test_option_without_effect_is_refused(option: str) -> None:
+    options: dict[str, Any] = {option: "/api"}
+    with pytest.raises(ValueError, match=r"routes/docs\.py"):
+{% if cookiecutter.__whole_app %}
+        Service(make_settings(), public=(), **options)
+{% else %}
+        Service(make_settings(), **options)
+{% endif %}
 
 
 async def test_context_is_outside_of_other_middleware(app: FastAPI) -> None:

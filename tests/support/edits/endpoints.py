@@ -431,3 +431,121 @@ def new_scope(project: Project) -> None:
             assert "403" in operation["responses"]
         """,
     )
+
+
+@edit()
+def routes_of_every_kind(project: Project) -> None:
+    """However a route is declared, it needs a key if one of its dependencies asks for one."""
+    project.write(
+        "src/my_service/customs.py",
+        '''
+        """Customs: routes that are declared in other ways than by a decorator."""
+
+        from collections.abc import Callable, Coroutine
+        from typing import Annotated, Any
+
+        from fastapi import APIRouter, Depends, FastAPI, Request, Response, Security
+        from fastapi.responses import PlainTextResponse
+        from fastapi.routing import APIRoute
+
+        from .auth import CurrentConsumer, get_api_key
+
+
+        class StampedRoute(APIRoute):
+            """A route that stamps its responses."""
+
+            def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+                """Return the handler of FastAPI, and what comes after it."""
+                handle = super().get_route_handler()
+
+                async def stamp(request: Request) -> Response:
+                    response = await handle(request)
+                    response.headers["X-Stamp"] = "customs"
+                    return response
+
+                return stamp
+
+
+        class Officer:
+            """A dependency that is a class."""
+
+            def __init__(self, consumer: CurrentConsumer) -> None:
+                self.name = consumer.name
+
+
+        def get_chief(officer: Annotated[Officer, Depends()]) -> str:
+            """Return the name of a consumer who has the scope that the endpoint requires."""
+            return officer.name
+
+
+        def declare(parcel: dict[str, str], officer: Annotated[Officer, Depends()]) -> str:
+            """Declare a parcel."""
+            return officer.name
+
+
+        def clear(chief: Annotated[str, Security(get_chief, scopes=["admin"])]) -> str:
+            """Clear a parcel."""
+            return chief
+
+
+        async def hours(request: Request) -> Response:
+            """Return the hours (Starlette)."""
+            return PlainTextResponse("9 to 5")
+
+
+        stamped = APIRouter(route_class=StampedRoute, dependencies=[Depends(get_api_key)])
+
+
+        @stamped.post("/stamps")
+        async def stamps(parcel: dict[str, str]) -> int:
+            """Return how many fields are stamped."""
+            return len(parcel)
+
+
+        def add_customs(app: FastAPI) -> None:
+            """Add the routes of customs to an application."""
+            app.add_api_route("/customs/declare", declare, methods=["POST"])
+            app.router.add_api_route("/customs/clear", clear, methods=["POST"])
+            app.add_route("/customs/hours", hours)
+            for prefix in ("/customs/air", "/customs/sea"):
+                app.include_router(stamped, prefix=prefix)
+        ''',
+    )
+    project.add_to_app("add_customs(app)", "from .customs import add_customs")
+    project.expect_public("GET /customs/hours", "HEAD /customs/hours")
+    project.add_test(
+        "routes_of_every_kind",
+        f"""
+        NEED_A_KEY = ("declare", "clear", "air/stamps", "sea/stamps")
+
+
+        @pytest.mark.parametrize("path", NEED_A_KEY)
+        async def test_a_keyless_body_is_not_read(app: FastAPI, path: str) -> None:
+            response = await call_asgi(app, f"/customs/{{path}}", method="POST", endless=True)
+            assert (response.status, response.receives) == (401, 0)
+
+
+        @pytest.mark.parametrize("path", NEED_A_KEY)
+        async def test_a_key_opens_them(client: httpx2.AsyncClient, path: str) -> None:
+            response = await client.post(f"/customs/{{path}}", json={{"to": "sea"}}, **ADMIN)
+            assert response.status_code == 200
+            assert ("X-Stamp" in response.headers) == path.endswith("stamps")
+
+
+        async def test_the_scope_of_a_dependency_is_required(client: httpx2.AsyncClient) -> None:
+            assert (await client.post("/customs/clear", **KEY)).status_code == 403
+
+
+        async def test_others_are_like_everything_else(client: httpx2.AsyncClient) -> None:
+            assert (await client.get("/customs/hours")).status_code == {project.keyless}
+            assert (await client.get("/customs/hours", **KEY)).text == "9 to 5"
+
+
+        def test_the_document_says_so(app: FastAPI) -> None:
+            paths = app.openapi()["paths"]
+            for path in NEED_A_KEY:
+                assert paths[f"/customs/{{path}}"]["post"]["security"]
+            [scopes] = paths["/customs/clear"]["post"]["security"][0].values()
+            assert scopes == ["admin"]
+        """,
+    )

@@ -167,7 +167,7 @@ def trusted_hosts(project: Project) -> None:
     )
 
 
-@edit(needs="itsdangerous")
+@edit()
 def sessions(project: Project) -> None:
     """Signed sessions work beside keys, even where keys are in cookies too."""
     project.add_to_app(
@@ -238,7 +238,7 @@ def https_redirect(project: Project) -> None:
     )
 
 
-@edit(needs="prometheus_fastapi_instrumentator")
+@edit()
 def prometheus(project: Project) -> None:
     """Requests are counted, and the numbers need a key where everything does."""
     project.add_to_app(
@@ -255,6 +255,89 @@ def prometheus(project: Project) -> None:
             assert (await client.get("/metrics")).status_code == {project.keyless}
             assert "/_tests/whoami" in (await client.get("/metrics", **KEY)).text
         """,
+    )
+
+
+@edit()
+def opentelemetry(project: Project) -> None:
+    """Each request is a span of OpenTelemetry's instrumentation, also one without a key."""
+    project.add_to_app(
+        "FastAPIInstrumentor.instrument_app(app)",
+        "from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor",
+    )
+    project.add_test(
+        "opentelemetry",
+        """
+        async def test_requests_are_spans() -> None:
+            exporter, provider = InMemorySpanExporter(), TracerProvider()
+            provider.add_span_processor(SimpleSpanProcessor(exporter))
+            trace.set_tracer_provider(provider)
+            app = make_app()
+            client = TestClient(app, base_url=base_url(app))
+            for request in ({}, KEY):
+                client.get("/_tests/whoami", **request)
+            spans = [
+                span
+                for span in exporter.get_finished_spans()
+                if getattr(span.instrumentation_scope, "name", "").endswith(".fastapi")
+            ]
+            statuses = {(span.attributes or {}).get("http.status_code") for span in spans}
+            assert statuses >= {401, 200}
+            assert not [span for span in spans if WEB_KEY in span.to_json()]
+        """,
+    )
+    project.add_imports(
+        "tests/test_owner_opentelemetry.py",
+        "from opentelemetry import trace",
+        "from opentelemetry.sdk.trace import TracerProvider",
+        "from opentelemetry.sdk.trace.export import SimpleSpanProcessor",
+        "from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter",
+    )
+
+
+@edit()
+def sentry(project: Project) -> None:
+    """Errors of endpoints are reported; refusals are not errors."""
+    main = "src/my_service/main.py"
+    project.replace(main, "\nsettings =", "\nsentry_sdk.init()  # reads SENTRY_DSN\nsettings =")
+    project.add_imports(main, "import sentry_sdk")
+    project.add_test(
+        "sentry",
+        """
+        class Captured(Transport):
+            def __init__(self) -> None:
+                super().__init__()
+                self.events: list[Any] = []
+
+            def capture_envelope(self, envelope: Envelope) -> None:
+                if event := envelope.get_event():
+                    self.events.append(event)
+
+
+        async def test_errors_are_reported() -> None:
+            captured = Captured()
+            sentry_sdk.init("https://public@errors.example.com/1", transport=captured)
+            app = make_app()
+
+            @app.get("/_tests/bug", dependencies=[Security(get_api_key)])
+            async def bug() -> None:
+                raise RuntimeError
+
+            app.router.routes.insert(0, app.router.routes.pop())
+            client = TestClient(app, base_url=base_url(app), raise_server_exceptions=False)
+            assert client.get("/_tests/bug").status_code == 401
+            assert client.get("/_tests/bug", **KEY).status_code == 500
+            sentry_sdk.flush()
+            [event] = captured.events
+            assert event["transaction"].endswith("bug")
+        """,
+    )
+    project.add_imports(
+        "tests/test_owner_sentry.py",
+        "import sentry_sdk",
+        "from sentry_sdk.envelope import Envelope",
+        "from sentry_sdk.transport import Transport",
+        "from my_service import main  # noqa: F401 - it starts Sentry, for all tests",
     )
 
 

@@ -2,6 +2,28 @@
 
 from support.edits.project import Project, edit
 
+LAST_USE = """
+def count_used(url: str) -> int:
+    with make_engine(parse_url(url)).connect() as connection:
+        query = text("SELECT count(*) FROM api_keys WHERE last_used IS NOT NULL")
+        return int(connection.execute(query).scalar_one())
+
+
+def test_last_use_is_saved_although_no_lifespan_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "SAVE_SECONDS", 0.01)
+    url = make_database()
+    service = make_app(database_url=url)
+    outer = FastAPI()
+    outer.mount("/api", service)
+    with TestClient(outer, base_url=base_url(service)) as client:
+        assert client.get("/api/_tests/whoami", **KEY).status_code == 200
+        for _ in range(500):
+            if count_used(url):
+                break
+            time.sleep(0.02)
+    assert count_used(url) == 1
+"""
+
 
 @edit()
 def static_files(project: Project) -> None:
@@ -165,6 +187,67 @@ def sub_application_that_requires_a_key(project: Project) -> None:
 
 
 @edit()
+def versions(project: Project) -> None:
+    """Each version of the API is an application with a document and WebSockets of its own."""
+    project.write(
+        "src/my_service/versions.py",
+        '''
+        """The versions of the API."""
+
+        from fastapi import APIRouter, FastAPI, WebSocket
+
+        from .auth import CurrentConsumer
+
+        router = APIRouter(tags=["labels"])
+
+
+        @router.get("/labels/{number}")
+        async def label(number: int, consumer: CurrentConsumer) -> str:
+            """Return the text of a label."""
+            return f"{number} for {consumer.name}"
+
+
+        @router.websocket("/scans")
+        async def scans(websocket: WebSocket, consumer: CurrentConsumer) -> None:
+            """Open, and close."""
+            await websocket.accept()
+            await websocket.close()
+
+
+        def make_version(version: str) -> FastAPI:
+            """Return a version of the API."""
+            app = FastAPI(title="Labels", version=version)
+            app.include_router(router)
+            return app
+        ''',
+    )
+    project.add_to_app(
+        """
+        app.mount("/v1", make_version("1"))
+        app.mount("/v2", make_version("2"))
+        """,
+        "from .versions import make_version",
+    )
+    project.expect_public("GET /v1", "GET /v2")
+    project.add_test(
+        "versions",
+        """
+        async def test_each_version_needs_a_key(
+            app: FastAPI, client: httpx2.AsyncClient
+        ) -> None:
+            for version in ("/v1", "/v2"):
+                assert (await client.get(f"{version}/labels/7")).status_code == 401
+                assert (await client.get(f"{version}/labels/7", **KEY)).json() == "7 for web"
+                refused = await call_asgi(app, f"{version}/scans", websocket=True)
+                assert (refused.status, refused.receives) == (401, 0)
+                document = (await client.get(f"{version}/openapi.json", **KEY)).json()
+                assert document["paths"]["/labels/{number}"]["get"]["security"]
+                assert document["info"]["version"] == version.removeprefix("/v")
+        """,
+    )
+
+
+@edit()
 def refusing_websocket(project: Project) -> None:
     """A WebSocket that the endpoint itself refuses is refused, with a key and without."""
     project.add_routes(
@@ -221,7 +304,7 @@ def refusing_websocket(project: Project) -> None:
     )
 
 
-@edit(needs="a2wsgi")
+@edit()
 def wsgi_application(project: Project) -> None:
     """An old WSGI application can be mounted, and needs a key where everything does."""
     project.write(
@@ -261,7 +344,7 @@ def wsgi_application(project: Project) -> None:
     )
 
 
-@edit(needs="strawberry")
+@edit()
 def graphql(project: Project) -> None:
     """A GraphQL router of Strawberry needs a key, and resolvers know the consumer."""
     project.write(
@@ -323,3 +406,13 @@ def bigger_application(project: Project) -> None:
             assert client.get("/api/health/ready").status_code == 200
         """,
     )
+    if project.answers["key_store"] == "database":
+        project.add_test("last_use", LAST_USE)
+        project.add_imports(
+            "tests/test_owner_last_use.py",
+            "import time",
+            "from sqlalchemy import text",
+            "from my_service.auth import cache",
+            "from my_service.auth.database import make_engine, parse_url",
+            "from .helpers import make_database",
+        )

@@ -4,7 +4,6 @@ import os
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from textwrap import dedent, indent
 
@@ -48,6 +47,7 @@ class Project:
 
     folder: Path
     answers: Answers
+    variables: dict[str, str] = field(default_factory=dict)  # that its owner has to set
 
     @property
     def whole_app(self) -> bool:
@@ -123,17 +123,17 @@ class Project:
 
     def run(self, *arguments: str | Path, **variables: str) -> tuple[int, str]:
         """Run Python in the project; return its exit status and what it printed."""
-        env = {**os.environ, "PYTHONPATH": str(self.folder / "src"), **variables}
+        env = {**os.environ, "PYTHONPATH": str(self.folder / "src")}
+        env |= self.variables | variables
         finished = run_python(*arguments, cwd=self.folder, env=env)
         return finished.returncode, finished.stdout + finished.stderr
 
 
 @dataclass(frozen=True)
 class Edit:
-    """An ordinary edit: a change, the module it needs, and the answers for which there is one."""
+    """An ordinary edit: a change, and the answers for which there is one."""
 
     change: Callable[[Project], None]
-    needs: str = ""
     only: dict[str, set[str]] = field(default_factory=dict)
 
     @property
@@ -141,16 +141,11 @@ class Edit:
         """How failures call it."""
         return self.change.__name__
 
-    @property
-    def can_run(self) -> bool:
-        """Whether what it needs is installed here."""
-        return not self.needs or find_spec(self.needs) is not None
-
     def fits(self, answers: Answers) -> bool:
         """Tell whether there is such an edit for these answers."""
         return all(answers[question] in some for question, some in self.only.items())
 
 
-def edit(*, needs: str = "", **only: set[str]) -> Callable[[Callable[[Project], None]], Edit]:
+def edit(**only: set[str]) -> Callable[[Callable[[Project], None]], Edit]:
     """Make an edit of a function; `only` names the answers for which there is one."""
-    return lambda change: Edit(change, needs, only)
+    return lambda change: Edit(change, only)

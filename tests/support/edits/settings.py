@@ -98,6 +98,36 @@ def new_setting(project: Project) -> None:
 
 
 @edit()
+def required_setting(project: Project) -> None:
+    """A setting without a default has one value for all tests, and is named where it is missing."""
+    project.add_setting(
+        '''
+        payment_url: str
+        """Where payments go."""
+        '''
+    )
+    lines = "\n# Where payments go.\n# PAYMENT_URL=https://pay.example.com\n"
+    project.write(".env.example", project.read(".env.example") + lines)
+    [row] = [line for line in project.read("README.md").splitlines() if "| `ROOT_PATH`" in line]
+    project.replace("README.md", row, f"{row}\n| `PAYMENT_URL` | none | where payments go |")
+    project.variables["PAYMENT_URL"] = "https://pay.example.com"
+    value = '"PAYMENT_URL": "https://pay.example.com", '
+    project.replace("tests/__init__.py", "REQUIRED = {", f"REQUIRED = {{{value}")
+    project.add_test(
+        "required_setting",
+        """
+        def test_the_setting_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+            monkeypatch.delenv("PAYMENT_URL")
+            with pytest.raises(SystemExit, match="PAYMENT_URL"):
+                load_settings()
+        """,
+    )
+    project.add_imports(
+        "tests/test_owner_required_setting.py", "from my_service.settings import load_settings"
+    )
+
+
+@edit()
 def new_default(project: Project) -> None:
     """The default of a setting changes, and what describes it with it."""
     project.replace(SETTINGS, "default=1024 * 1024", "default=2_000_000")

@@ -18,6 +18,7 @@ from fastapi import FastAPI, Request, Response
 {% endif %}
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .auth.dependencies import get_api_key, get_optional_api_key
@@ -30,6 +31,9 @@ from .auth.setup import make_authenticator
 from .middleware import HeadMiddleware, RequestContextMiddleware, SizeLimitMiddleware
 from .settings import Settings, find_warnings
 from .traces import TraceRedactionMiddleware
+
+# FastAPI's options for the docs, which it does not serve here.
+_DOCS_OPTIONS = {"openapi_url", "docs_url", "redoc_url", "swagger_ui_parameters"}
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +58,7 @@ class Service(FastAPI):
         self.authenticator = make_authenticator(settings)
         for dependency in (get_api_key, get_optional_api_key):
             dependency.document_as(self.authenticator.locations[0])
+        _check_options(options)
         handlers = {RequestValidationError: refuse_invalid, **options.pop("exception_handlers", {})}
         super().__init__(
             exception_handlers=handlers,
@@ -92,7 +97,7 @@ class Service(FastAPI):
             app = CORSMiddleware(app, **self._cors_options())
         app = TraceRedactionMiddleware(app)
         self._extend_documents()
-        return app
+        return ServerErrorMiddleware(app)  # OpenTelemetry's instrumentation expects it outermost
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document of the service."""
@@ -175,6 +180,14 @@ class Service(FastAPI):
                 yield state
         finally:
             self._app.refusals.flush()
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    for name in sorted(_DOCS_OPTIONS & options.keys()):
+        raise ConfigurationError(
+            f"{name} has no effect: routes/docs.py serves the docs, so change them there."
+            " DOCS_ENABLED turns them on and off"
+        )
 
 
 def _check_middleware(middleware_class: Any) -> None:

@@ -30,18 +30,23 @@ class RequestAuthenticator(Protocol):
 
     async def __call__(self, scope: Scope) -> Consumer:
         """Return the consumer of a request."""
+        ...
 
     async def authenticate_key(self, sent: list[SecretStr], context: "RequestContext") -> KeyRecord:
         """Return the record of the one valid key that was sent."""
+        ...
 
     def note_event(self, event: str, context: "RequestContext") -> None:
         """Log and save what happened to the key of a request."""
+        ...
 
     def store_event(self, event: str, context: "RequestContext") -> None:
         """Save what happened to the key of a request."""
+        ...
 
     async def check_ready(self) -> None:
         """Return when keys can be looked up."""
+        ...
 
 
 class RequestContext:

@@ -17,6 +17,7 @@ class Observed(Protocol):
 
     def availability(self) -> Mapping[str, bool]:
         """Tell which of its parts are available."""
+        ...
 
 
 _consumers: set[str] = set()

@@ -76,6 +76,7 @@ def add_security_to_openapi(
     for _, _, operation in _outgoing_operations(document):
         operation.setdefault("security", [])  # requests to others
     for path, method, operation in _operations(document.get("paths", {})):
+        _refer_to_error(operation, error)
         if "requestBody" in operation:
             _add_response(operation, "400", "The body cannot be parsed", error)
             _add_response(operation, "413", "The body is too large", error)
@@ -193,6 +194,14 @@ def _add_response(
     if headers:
         response["headers"] = headers
     operation.setdefault("responses", {}).setdefault(status, response)
+
+
+def _refer_to_error(operation: Document, error: Document) -> None:
+    """Refer to the schema of errors where a response repeats it: clients have one type for it."""
+    for response in operation.get("responses", {}).values():
+        for content in response.get("content", {}).values():
+            if content.get("schema") == ERROR_SCHEMA:
+                content["schema"] = error
 
 
 def _add_error_schema(components: Document) -> Document:

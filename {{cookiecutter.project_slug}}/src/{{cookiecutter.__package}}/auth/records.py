@@ -40,16 +40,20 @@ class KeyStore(Protocol):
 
     def availability(self) -> dict[str, bool]:
         """Tell for the metrics what is available."""
+        ...
 
     @property
     def recheck_seconds(self) -> float:
         """How often a key that stays in use, such as that of a WebSocket, is checked again."""
+        ...
 
     def peek(self, digest: str) -> KeyRecord | None:
         """Return the key with this hash where the store knows it without asking anybody."""
+        ...
 
     def knows(self, digest: str) -> bool:
         """Tell whether a key is known, even if it has to be confirmed again."""
+        ...
 
     async def find(self, digest: str) -> KeyRecord | None:
         """Return the key with this SHA-256 hash, valid or not, or None when there is none.
@@ -57,15 +61,19 @@ class KeyStore(Protocol):
         Raises:
             Refusal: 503 when the store is unavailable.
         """
+        ...
 
     async def confirm(self, digest: str) -> KeyRecord | None:
         """Return the key with this hash as it is now; otherwise like `find`."""
+        ...
 
     def note_use(self, key_id: str) -> None:
         """Note that the key with this id was accepted now."""
+        ...
 
     def note_event(self, event: ServiceEvent) -> None:
         """Note an event; a store that can keep it saves it later."""
+        ...
 
     async def check_ready(self) -> None:
         """Return when the store can be asked.
@@ -73,6 +81,8 @@ class KeyStore(Protocol):
         Raises:
             Refusal: 503 when it is unavailable.
         """
+        ...
 
     def running(self) -> AbstractAsyncContextManager[None]:
         """Run what the store does in the background for as long as the service runs."""
+        ...
