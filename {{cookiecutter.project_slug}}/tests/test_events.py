@@ -34,6 +34,9 @@ from .helpers import (
 pytestmark = pytest.mark.anyio
 
 LOCATION = LOCATIONS[0]
+{% if cookiecutter.__cookie %}
+[COOKIE] = [location for location in LOCATIONS if location.name == "cookie"]
+{% endif %}
 DISABLED_KEY = keys.generate_key()
 FOREIGN_KEY = keys.generate_key()
 MISTYPED_KEY = WEB_KEY[:-8] + f"{int(WEB_KEY[-8:], 16) ^ 1:08x}"
@@ -138,7 +141,7 @@ REQUESTS: dict[Reason, tuple[dict[str, Any], dict[str, str]]] = {
     Reason.REPEATED: (with_key(LOCATION, WEB_KEY, WEB_KEY), {}),
 {% if cookiecutter.__cookie %}
     Reason.CROSS_ORIGIN: (
-        {"headers": {**with_key(LOCATION, WEB_KEY)["headers"], "Sec-Fetch-Site": "cross-site"}},
+        {"headers": {**with_key(COOKIE, WEB_KEY)["headers"], "Sec-Fetch-Site": "cross-site"}},
         {"key_id": id_of(WEB_KEY)},
     ),
 {% endif %}
