@@ -1,6 +1,6 @@
 """WebSockets that are open when their key ends are closed, over real connections."""
 
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
 import pytest
@@ -18,7 +18,7 @@ SERVERS = {
 }
 
 
-def socket(live: Live, path: str, key: str) -> connect:
+def socket(live: Live, path: str, key: str) -> AbstractContextManager[ClientConnection]:
     """Return a WebSocket that opens with a key where the service looks first."""
     location = live.locations[0]
     values = {"cookie": f"{NAMES['cookie']}={key}", "bearer": f"Bearer {key}", "header": key}
