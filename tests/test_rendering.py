@@ -21,7 +21,7 @@ from support.template import LONGEST_SLUG, PROJECT, TEMPLATE
 UPDATE_SECTION = re.compile(r"^## Update$.*?(?=^## )", re.MULTILINE | re.DOTALL)
 LEFTOVER = re.compile(r"\{%|%\}|\{#|cookiecutter|jinja", re.IGNORECASE)
 LEFTOVER_BRACES = re.compile(r"\{\{|\}\}")
-WORKFLOW_EXPRESSION = re.compile(r"\$\{\{ [\w.]+ \}\}")
+WORKFLOW_EXPRESSION = re.compile(r"\$\{\{ [\w.]+( \|\| [\w.]+)* \}\}")
 # No more of the lines of a file with code may hold a condition.
 DENSEST = 0.30
 

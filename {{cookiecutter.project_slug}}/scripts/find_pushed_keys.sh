@@ -3,7 +3,7 @@
 # such as origin/main..HEAD or, in a hook of pre-commit, those that are pushed.
 set -eu
 key='{{ cookiecutter.__package }}_[0-9A-Za-z]{43}[0-9a-f]{8}'
-range=${1:-${PRE_COMMIT_FROM_REF:-}..${PRE_COMMIT_TO_REF:-HEAD}}
+range=${1:-"${PRE_COMMIT_FROM_REF:-}..${PRE_COMMIT_TO_REF:-HEAD}"}
 first=${range%%..*}
 last=${range##*..}
 # All of the history for a new branch, or where git does not have the first commit.

@@ -21,7 +21,6 @@ OWNERS: dict[str, list[Edit]] = {
         endpoints.streams,
         endpoints.upload,
         settings.extended_document,
-        database.deleted_key_endpoints,
         testing.deleted_examples,
     ],
     "ben": [
