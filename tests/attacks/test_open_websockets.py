@@ -1,6 +1,6 @@
 """WebSockets that are open when their key ends are closed, over real connections."""
 
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
