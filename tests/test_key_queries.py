@@ -53,7 +53,8 @@ def test_no_query_reads_the_whole_table(bake: Bake, postgres: Postgres, tmp_path
 
 def measure(command: str, key: str, *, folder: Path, env: dict[str, str]) -> tuple[int, float, int]:
     """Run a command; return its exit status, its seconds and the MiB of memory that it took."""
-    assert sys.platform == "linux"
+    if sys.platform == "win32":
+        pytest.skip("Windows has no wait4")
     arguments = [sys.executable, "-m", "my_service", *command.split()]
     (folder / "key").write_text(key)
     started = time.monotonic()
