@@ -126,13 +126,8 @@ def remove_misplaced_keys(scope: Scope, context: RequestContext) -> None:
 
     Only keys are removed: the rest reaches the endpoint as it was sent.
     """
-    for index, (name, value) in enumerate(scope["headers"]):
-        if len(value) >= REMOVED_LENGTH:
-            kept = remove_keys(text := value.decode("latin-1"))
-            if kept != text:
-                scope["headers"] = [*scope["headers"]]
-                scope["headers"][index] = (name, kept.encode("latin-1"))
-                context.misplaced = "cookie" if name == b"cookie" else f"header {name.decode()}"
+    if max(map(len, chain.from_iterable(scope["headers"])), default=0) >= REMOVED_LENGTH:
+        _remove_from_headers(scope, context)
     if len(scope["path"]) >= REMOVED_LENGTH:
         kept = remove_keys(scope["path"])
         if kept != scope["path"]:
@@ -143,6 +138,16 @@ def remove_misplaced_keys(scope: Scope, context: RequestContext) -> None:
         if kept != text:
             scope["query_string"] = kept.encode("latin-1")
             context.misplaced = "query"
+
+
+def _remove_from_headers(scope: Scope, context: RequestContext) -> None:
+    for index, (name, value) in enumerate(scope["headers"]):
+        if len(value) >= REMOVED_LENGTH:
+            kept = remove_keys(text := value.decode("latin-1"))
+            if kept != text:
+                scope["headers"] = [*scope["headers"]]
+                scope["headers"][index] = (name, kept.encode("latin-1"))
+                context.misplaced = "cookie" if name == b"cookie" else f"header {name.decode()}"
 
 
 def _to_printable(query: bytes) -> bytes:

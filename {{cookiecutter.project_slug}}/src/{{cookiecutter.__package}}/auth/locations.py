@@ -104,11 +104,12 @@ class HeaderLocation(Location):
 
     def take(self, scope: Scope) -> list[str]:
         """Remove each header with this name, and return their values."""
-        headers = scope["headers"]
-        sent = [value.decode("latin-1") for name, value in headers if name == self._raw_name]
+        sent = [header for header in scope["headers"] if header[0] == self._raw_name]
         if sent:
-            scope["headers"] = [header for header in headers if header[0] != self._raw_name]
-        return sent
+            scope["headers"] = [*scope["headers"]]
+            for header in sent:
+                scope["headers"].remove(header)
+        return [value.decode("latin-1") for _, value in sent]
 {% endif %}
 {% if cookiecutter.__bearer %}
 
