@@ -1,4 +1,4 @@
-"""The extended service, with its telemetry on stdout and an endpoint that fails at its headers."""
+"""The extended service, with its telemetry on stdout and an endpoint that fails at its body."""
 
 from importlib import import_module
 
@@ -9,15 +9,13 @@ from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import ConsoleLogRecordExporter, SimpleLogRecordProcessor
 from pydantic import TypeAdapter
 
-SENT_IN = ("x-api-key", "authorization", "cookie")
-
 app: FastAPI = import_module("support.apps.extended").app
 provider = LoggerProvider()
 provider.add_log_record_processor(SimpleLogRecordProcessor(ConsoleLogRecordExporter()))
 _logs.set_logger_provider(provider)
 
 
-@app.get("/cut", dependencies=[Security(get_api_key)])
+@app.post("/cut", dependencies=[Security(get_api_key)])
 async def cut(request: Request) -> int:
-    [sent] = [text for name in SENT_IN if (text := request.headers.get(name))][:1]
-    return TypeAdapter(int).validate_python(sent.rpartition("=")[2])
+    """Fail with a message that holds the two ends of the body."""
+    return TypeAdapter(int).validate_python((await request.body()).decode())
