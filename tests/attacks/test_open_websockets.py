@@ -19,7 +19,7 @@ SERVERS = {
 
 
 def socket(live: Live, path: str, key: str) -> ClientConnection:
-    """Return a WebSocket that opens with a key where the service looks first."""
+    """Open a WebSocket with a key where the service looks first."""
     location = live.locations[0]
     values = {"cookie": f"{NAMES['cookie']}={key}", "bearer": f"Bearer {key}", "header": key}
     names = {"cookie": "Cookie"} | {place: NAMES[place] for place in ("bearer", "header")}

@@ -455,7 +455,7 @@ def routes_of_every_kind(project: Project) -> None:
             """A route that stamps its responses."""
 
             def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-                """Return the handler of FastAPI, and what comes after it."""
+                """Return the handler of FastAPI within one that adds a header."""
                 handle = super().get_route_handler()
 
                 async def stamp(request: Request) -> Response:
