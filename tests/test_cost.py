@@ -19,8 +19,9 @@ from support.keys import key_module
 
 ONE_LOOK_UP = {"__call__": 1, "is_well_formed": 1, "hash_key": 1, "find": 1}
 # The only coroutines of the service on the way of a request, besides its endpoint.
-MIDDLEWARE = {"Service.__call__", "_LimitedBody.run", "AuthenticationMiddleware.__call__"}
+MIDDLEWARE = {"Service.__call__", "_LimitedBody.run"}
 AUTHENTICATION = {
+    "AuthenticationMiddleware._authenticate",
     "Authenticator.__call__",
     "Authenticator.authenticate",
     "Authenticator.authenticate_key",
