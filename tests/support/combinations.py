@@ -53,11 +53,7 @@ def cover(options: dict[str, list[str]]) -> list[Answers]:
 
 def half(combinations: list[Answers], options: dict[str, list[str]]) -> list[Answers]:
     """Return every other one of all combinations: any three of their answers still meet."""
-    return [
-        answers
-        for answers in combinations
-        if sum(options[question].index(answers[question]) for question in _FULL) % 2 == 0
-    ]
+    return [answers for answers in combinations if place(answers, options) % 2 == 0]
 
 
 def pairwise(combinations: list[Answers]) -> list[Answers]:
@@ -72,11 +68,14 @@ def pairwise(combinations: list[Answers]) -> list[Answers]:
 
 def ends(combinations: list[Answers], options: dict[str, list[str]]) -> list[Answers]:
     """Return the combination nearest to all first answers, and the one nearest to all last ones."""
+    ordered = sorted(combinations, key=lambda answers: place(answers, options))
+    return [ordered[0], ordered[-1]]
 
-    def place(answers: Answers) -> int:
-        return sum(options[question].index(answers[question]) for question in _FULL)
 
-    return [min(combinations, key=place), max(combinations, key=place)]
+def place(answers: Answers, options: dict[str, list[str]]) -> int:
+    """Return how far answers to the main questions are from the first ones, in steps."""
+    given = [question for question in _FULL if question in answers]
+    return sum(options[question].index(answers[question]) for question in given)
 
 
 def locations_of(answers: Answers) -> list[str]:
