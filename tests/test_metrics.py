@@ -23,4 +23,4 @@ def test_reader_gets_refusals_consumers_and_states(key_store: str, bake: Bake) -
     consumers = metrics["api_key.requests"]
     assert len(consumers) == 201  # labels are bounded: the other ten consumers share one
     assert (consumers["consumer-0"], consumers["consumer-1"], consumers["_other"]) == (2, 1, 10)
-    assert metrics["api_key.available"] == {"store": 1, "limiter": 1}
+    assert metrics["api_key.available"].items() >= {"store": 1, "limiter": 1}.items()

@@ -29,15 +29,25 @@ MUTATED: list[Answers] = [
         ("fallback", "endpoints", "database", "yes"),
     )
 ]
-MODULES = ["log_lines", "logs", "middleware", "protocols", "service", "settings"]
+MODULES = ["log_lines", "logs", "middleware", "protocols", "service", "settings", "traces"]
 MODULES += [
     f"auth/{name}"
     for name in (
-        *("api", "authenticator", "cache", "context", "counters", "csrf", "dependencies", "events"),
+        *(
+            "actor",
+            "api",
+            "authenticator",
+            "cache",
+            "context",
+            "counters",
+            "csrf",
+            "dependencies",
+            "events",
+        ),
         *("finding", "key_events", "keys", "limit_settings", "limited", "limits", "locations"),
         *("management", "metrics", "middleware", "openapi", "pages", "protection", "queries"),
-        *("records", "redis_counter", "redis_link", "refusals", "routing", "settings", "setup"),
-        *("sign_in", "store", "throttle"),
+        *("records", "redis_counter", "redis_link", "refusals", "review", "routing", "scopes"),
+        *("settings", "setup", "sign_in", "store", "throttle", "websockets"),
     )
 ]
 CONFIG = """
