@@ -22,6 +22,9 @@ from support.server_process import free_port, run_server
 from support.template import TEMPLATE
 
 SUITE = ["-m", "pytest", "-p", "no:cacheprovider", "--disable-plugin-autoload", "-p", "anyio", "-q"]
+# A test that hangs is shown with its stack and ends the run.
+SUITE += ["--override-ini", "faulthandler_timeout=60"]
+SUITE += ["--override-ini", "faulthandler_exit_on_timeout=true"]
 # What no edit can reach: modules without the application, which take most of the time.
 UNREACHED = [
     f"--ignore=tests/test_{name}.py"

@@ -173,10 +173,11 @@ def with_key(location: Location, *sent: str) -> dict[str, Any]:
 
 def base_url(app: FastAPI) -> str:
     """Return the URL at which the tests call the service."""
-    return f"https://{_host(app)}"
+    return f"https://{host_of(app)}"
 
 
-def _host(app: FastAPI) -> str:
+def host_of(app: FastAPI) -> str:
+    """Return a host that the service allows."""
     for middleware in app.user_middleware:
         if getattr(middleware.cls, "__name__", "") == "TrustedHostMiddleware":
             allowed: Any = middleware.kwargs.get("allowed_hosts") or ["*"]
@@ -249,7 +250,7 @@ async def call_asgi(
     `parts` are those that `make_scope` takes. Use it where the number of `receive()` calls matters.
     """
     if isinstance(app, FastAPI):
-        parts.setdefault("host", _host(app))
+        parts.setdefault("host", host_of(app))
     scope = make_scope(path, **parts)
     if (body or endless) and b"content-length" not in dict(scope["headers"]):
         scope["headers"].append((b"transfer-encoding", b"chunked"))

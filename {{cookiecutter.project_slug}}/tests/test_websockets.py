@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from fastapi import APIRouter, FastAPI, WebSocket, WebSocketDisconnect
-from starlette.types import Message
+from starlette.types import Message, Scope
 
 from {{ cookiecutter.__package }}.auth import (
     CurrentConsumer,
@@ -35,6 +35,7 @@ from .helpers import (
     ADMIN_KEY,
     LOCATIONS,
     call_asgi,
+    host_of,
     make_app,
     make_entry,
     make_scope,
@@ -141,11 +142,17 @@ def checks() -> list[str]:
     return [task for task in tasks if "CheckedWebSocket" in task]
 
 
+def make_handshake(app: FastAPI, path: str, key: str = ADMIN_KEY) -> Scope:
+    """Return the handshake of a WebSocket with a key."""
+    parts = to_asgi(with_key(LOCATIONS[-1], key))
+    return make_scope(path, websocket=True, host=host_of(app), **parts)
+
+
 @asynccontextmanager
 async def open_socket(app: FastAPI, path: str, key: str = ADMIN_KEY) -> AsyncIterator[Client]:
     """Open a WebSocket, and wait for the end of its endpoint."""
     client = Client()
-    scope = make_scope(path, websocket=True, **to_asgi(with_key(LOCATIONS[-1], key)))
+    scope = make_handshake(app, path, key)
     running = asyncio.ensure_future(app(scope, client.receive, client.send))
     async with asyncio.timeout(SECONDS):
         await client.accepted.wait()
@@ -246,8 +253,8 @@ async def test_socket_that_ends_by_itself_leaves_no_task(service: Service, path:
             raise OSError
         await client.send(message)
 
-    scope = make_scope(path, websocket=True, **to_asgi(with_key(LOCATIONS[-1], ADMIN_KEY)))
-    await service(scope, disconnect, send)
+    async with asyncio.timeout(SECONDS):
+        await service(make_handshake(service, path), disconnect, send)
     assert checks() == []
     assert CLOSED not in client.messages
 
@@ -276,9 +283,7 @@ async def test_context_of_a_socket_names_the_reason(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = Client()
-    scope = make_scope(
-        "/_sockets/receives", websocket=True, **to_asgi(with_key(LOCATIONS[-1], ADMIN_KEY))
-    )
+    scope = make_handshake(service, "/_sockets/receives")
     end_key(service, monkeypatch, revoked=True)
     async with asyncio.timeout(SECONDS):
         await service(scope, client.receive, client.send)
