@@ -123,7 +123,9 @@ def test_refusals_share_one_schema(document: Document) -> None:
 
 
 def test_error_has_one_schema(document: Document) -> None:
-    assert json.dumps(document).count('"title": "Error"') == 1
+    schemas = document["components"]["schemas"]
+    shared = json.dumps(schemas).count('"title": "Error"')
+    assert json.dumps(document).count('"title": "Error"') == shared > 0
 
 
 def test_every_operation_has_a_client_error(document: Document) -> None:
