@@ -2,8 +2,7 @@
 
 from fastapi import APIRouter, FastAPI
 
-from . import __version__
-from .auth.api import router as keys_router
+from . import __version__, auth
 from .database import lifespan, make_service_engine
 from .routes import about, admin, docs, health, users
 from .service import Service
@@ -35,7 +34,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(about.router)
     app.include_router(users.router)
     app.include_router(admin.router)
-    app.include_router(keys_router)
+    app.include_router(auth.api.router)
     if settings.docs_enabled:
         app.include_router(docs.router)
     return app

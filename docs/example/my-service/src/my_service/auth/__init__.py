@@ -1,5 +1,7 @@
 """API keys: what routes import. Ordinary work on the service changes nothing in this package."""
 
+from importlib import import_module
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,9 +25,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import these names when they are asked for: commands start sooner without FastAPI."""
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from . import dependencies
-
-    return getattr(dependencies, name)
+    """Import these names and modules when they are asked for: commands start sooner without FastAPI."""
+    if name in __all__:
+        return getattr(import_module(f"{__name__}.dependencies"), name)
+    if find_spec(f"{__name__}.{name}"):
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

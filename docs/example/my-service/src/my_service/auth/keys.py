@@ -18,6 +18,7 @@ from datetime import date, datetime, time, timedelta, timezone
 
 PREFIX = "my_service"
 KEY_LENGTH = len(PREFIX) + 1 + 43 + 8
+REMOVED_LENGTH = len(PREFIX) + 1 + 40  # the least that `remove_keys` takes for a key
 DIGEST = re.compile(r"[0-9A-Fa-f]{64}")
 
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -209,6 +210,9 @@ _ESCAPE = re.compile(
     r"|&(?:amp;)*#(?:[xX]0*([0-9A-Fa-f]{1,2})|0*([0-9]{1,3}));"
 )
 
+# A key that is complete, or nearly so, after a prefix in any spelling.
+_WHOLE_KEY = re.compile(_PREFIX + _NOT_HEX + _CHARACTER + "{40,}")
+
 # For the quick look at each text: lower case and underscores, then letters and digits alike.
 _FLAT = bytes.maketrans(
     string.ascii_uppercase.encode() + b"-?", string.ascii_lowercase.encode() + b"__"
@@ -238,9 +242,34 @@ def redact(text: str) -> str:
     return "".join(parts) + text[end:]
 
 
+def remove_keys(text: str) -> str:
+    """Return `text` with `<prefix>_...` in place of each key, and the rest as it was.
+
+    This is for what the service goes on to use, so it removes less than `redact`: only a prefix in
+    any spelling with 40 letters and digits or more that are not all hexadecimal.
+    """
+    view, starts = _decode(text)
+    if not has_prefix(view):
+        return text
+    parts, end = [], 0
+    for key in _WHOLE_KEY.finditer(view):
+        parts += [text[end : starts[key.start()]], f"{PREFIX}_..."]
+        end = starts[key.end()]
+    return "".join(parts) + text[end:]
+
+
+def has_prefix(text: str) -> bool:
+    """Tell whether the prefix of keys is in `text`, in any casing."""
+    return _FLAT_PREFIX in _flatten(text)
+
+
+def _flatten(text: str) -> bytes:
+    return text.encode("ascii", "replace").translate(_FLAT)
+
+
 def _may_hold_key(text: str) -> bool:
     """Tell whether the pattern could match. Most texts hold no key, and this look is quick."""
-    flat = text.encode("ascii", "replace").translate(_FLAT)
+    flat = _flatten(text)
     if _FLAT_PREFIX in flat or "..." in text or "\u2026" in text:
         return True
     runs = flat.translate(_RUNS) + b" "
