@@ -257,7 +257,8 @@ def test_connections_after_sigterm_are_refused_at_once(live: Live) -> None:
     before = [result for result, started, _ in load.seen if started < refused_at]
     after = [result for result, started, _ in load.seen if started > refused_at]
     assert before.count(200) > 20
-    assert set(before) <= {200, "ConnectionRefusedError", "ConnectionResetError"}
+    # 0: the connection was closed before its request was read.
+    assert set(before) <= {200, 0, "ConnectionRefusedError", "ConnectionResetError"}
     assert set(after) == {"ConnectionRefusedError"}
 
 
