@@ -15,6 +15,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from types import FrameType
 from typing import Any
 
@@ -144,23 +145,24 @@ class ServerConfig(uvicorn.Config):
 
     def bound_shutdown(self) -> None:
         """End the process some time after SIGTERM or after its parent, whatever hangs."""
-        stopping = threading.Event()
+        # Not an Event: a second signal may interrupt the handler, and `put` alone allows that.
+        signals: SimpleQueue[int] = SimpleQueue()
         for signum in HANDLED_SIGNALS:
             stop_server = signal.getsignal(signum)  # uvicorn's handler
 
             def stop(number: int, frame: FrameType | None, stop_server: Any = stop_server) -> None:
-                stopping.set()
+                signals.put(number)
                 stop_server(number, frame)
 
             signal.signal(signum, stop)
         if sys.platform != "win32":
             signal.signal(signal.SIGHUP, lambda *_: refuse_reload())
-        threading.Thread(target=self.end_process, args=(stopping,), daemon=True).start()
+        threading.Thread(target=self.end_process, args=(signals,), daemon=True).start()
 
-    def end_process(self, stopping: threading.Event) -> None:
+    def end_process(self, signals: SimpleQueue[int]) -> None:
         """Wait for a signal or the end of the parent process, then for the rest of the process."""
         parent = multiprocessing.parent_process()
-        while not stopping.wait(timeout=1):
+        while not _has_arrived(signals):
             if parent is not None and not parent.is_alive():
                 fields = {"event": "parent_ended"}
                 logger.error("The parent process ended; shutting down", extra=fields)
@@ -171,6 +173,14 @@ class ServerConfig(uvicorn.Config):
         fields = {"event": "shutdown_too_slow"}
         logger.error("Shutdown took too long; exiting before it is complete", extra=fields)
         os._exit(1)
+
+
+def _has_arrived(signals: SimpleQueue[int]) -> bool:
+    try:
+        signals.get(timeout=1)
+    except Empty:
+        return False
+    return True
 
 
 class Supervisor(Multiprocess):
