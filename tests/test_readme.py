@@ -62,6 +62,7 @@ LEFT_OUT = {
     "make test": "test_as_a_user.py does it in a fresh clone",
     "$Env:KEY": "needs PowerShell",
     "await fetch": "needs a browser that is signed in: tests/browser has one",
+    "> secrets/postgres_password": "test_deployment.py compares its files with compose.yaml",
     "docker compose": "needs Docker: test_deployment.py and test_container.py read the files",
     "kubectl": "needs a cluster: test_deployment.py reads the manifest",
     "~/my-service/bin": "test_distributions.py installs the service into an environment",
