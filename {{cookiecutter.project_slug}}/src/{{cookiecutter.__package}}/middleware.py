@@ -3,7 +3,6 @@
 import re
 import string
 from collections.abc import Awaitable, Iterable
-from itertools import chain
 from random import getrandbits
 from urllib.parse import quote
 
@@ -101,16 +100,20 @@ def read_context(scope: Scope) -> RequestContext:
     Its id is that of `X-Request-ID` if this is 1 to 128 letters, digits, dots, dashes and
     underscores without a key in it; otherwise it is a new one.
     """
-    headers = dict(scope["headers"])
-    sent_id = headers.get(b"x-request-id")
+    request_id, size, may_have_body = "", 0, scope.get("http_version", "")[:1] != "1"
+    for name, value in scope["headers"]:
+        size += len(name) + len(value)
+        if name == b"x-request-id":
+            request_id = _valid_request_id(value) or request_id
+        elif name in _BODY_HEADERS:
+            may_have_body = True
     client = scope.get("client")
     return RequestContext(
-        (sent_id and _valid_request_id(sent_id)) or f"{getrandbits(128):032x}",
+        request_id or f"{getrandbits(128):032x}",
         str(client[0]) if client else "",
-        headers_size=sum(map(len, chain.from_iterable(scope["headers"]))),
+        headers_size=size,
         query_size=len(scope.get("query_string", b"")),
-        may_have_body=scope.get("http_version", "")[:1] != "1"
-        or not _BODY_HEADERS.isdisjoint(headers),
+        may_have_body=may_have_body,
     )
 
 
@@ -126,8 +129,13 @@ def remove_misplaced_keys(scope: Scope, context: RequestContext) -> None:
 
     Only keys are removed: the rest reaches the endpoint as it was sent.
     """
-    if max(map(len, chain.from_iterable(scope["headers"])), default=0) >= REMOVED_LENGTH:
-        _remove_from_headers(scope, context)
+    for index, (name, value) in enumerate(scope["headers"]):
+        if len(value) >= REMOVED_LENGTH:
+            kept = remove_keys(text := value.decode("latin-1"))
+            if kept != text:
+                scope["headers"] = [*scope["headers"]]
+                scope["headers"][index] = (name, kept.encode("latin-1"))
+                context.misplaced = "cookie" if name == b"cookie" else f"header {name.decode()}"
     if len(scope["path"]) >= REMOVED_LENGTH:
         kept = remove_keys(scope["path"])
         if kept != scope["path"]:
@@ -138,16 +146,6 @@ def remove_misplaced_keys(scope: Scope, context: RequestContext) -> None:
         if kept != text:
             scope["query_string"] = kept.encode("latin-1")
             context.misplaced = "query"
-
-
-def _remove_from_headers(scope: Scope, context: RequestContext) -> None:
-    for index, (name, value) in enumerate(scope["headers"]):
-        if len(value) >= REMOVED_LENGTH:
-            kept = remove_keys(text := value.decode("latin-1"))
-            if kept != text:
-                scope["headers"] = [*scope["headers"]]
-                scope["headers"][index] = (name, kept.encode("latin-1"))
-                context.misplaced = "cookie" if name == b"cookie" else f"header {name.decode()}"
 
 
 def _to_printable(query: bytes) -> bytes:
