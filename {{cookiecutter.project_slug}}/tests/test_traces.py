@@ -6,15 +6,24 @@ import pytest
 from fastapi import FastAPI
 from opentelemetry import trace
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, NonRecordingSpan
+from pydantic import SecretStr
 
 from {{ cookiecutter.__package }}.auth import (
+    Consumer,
     keys,
+)
+from {{ cookiecutter.__package }}.auth.context import (
+    STATE_KEY,
+    RequestContext,
+)
+from {{ cookiecutter.__package }}.auth.events import (
+    describe_span,
 )
 from {{ cookiecutter.__package }}.traces import (
     TraceRedactionMiddleware,
 )
 
-from .helpers import UNKNOWN_KEY, WEB_KEY, call_asgi
+from .helpers import UNKNOWN_KEY, WEB_KEY, call_asgi, make_scope
 
 pytestmark = pytest.mark.anyio
 
@@ -41,6 +50,10 @@ class RecordedSpan(NonRecordingSpan):
         """Take an attribute."""
         self.attributes[key] = value
 
+    def set_attributes(self, attributes: Any) -> None:
+        """Take several attributes."""
+        self.attributes |= attributes
+
 
 @pytest.mark.parametrize("key", [WEB_KEY, UNKNOWN_KEY, WEB_KEY[:-12]], ids=["valid", "unknown", ""])
 async def test_span_around_the_service_is_redacted(app: FastAPI, key: str) -> None:
@@ -64,3 +77,23 @@ async def test_span_within_the_service_is_redacted(app: FastAPI) -> None:
     layer: Any = app.build_middleware_stack()
     while not isinstance(layer, TraceRedactionMiddleware):
         layer = layer.app
+
+
+def test_span_names_the_consumer_and_the_key() -> None:
+    span = RecordedSpan("GET")
+    with trace.use_span(span):
+        describe_span(Consumer("web", frozenset(), "8f3a", "header"))
+    assert span.attributes == {"api_key.consumer": "web", "api_key.id": "8f3a"}
+
+
+async def test_authentication_describes_the_span(app: FastAPI) -> None:
+    first, *others = app.authenticator.locations  # type: ignore[attr-defined]
+    context = RequestContext("request", "127.0.0.1")
+    context.sent_keys += [[SecretStr(WEB_KEY)], *([] for _ in others)]
+    scope = make_scope("/")
+    scope["state"] = {STATE_KEY: context}
+    span = RecordedSpan("GET")
+    with trace.use_span(span):
+        consumer = await app.authenticator(scope)  # type: ignore[attr-defined]
+    assert consumer.location == first.name
+    assert span.attributes["api_key.id"] == keys.key_id(keys.hash_key(WEB_KEY))

@@ -11,6 +11,7 @@ from starlette.types import Scope
 
 from . import keys
 from .context import Consumer, RequestContext, get_context
+from .events import describe_span
 from .locations import Location
 from .metrics import observe
 from .records import KeyRecord, KeyStore, Network, ServiceEvent
@@ -51,6 +52,7 @@ class Authenticator:
                 context.refusal = refusal
                 raise
             scope["state"]["consumer"] = context.consumer  # `request.state.consumer`
+            describe_span(context.consumer)
         return context.consumer
 
     async def authenticate(self, scope: Scope, context: RequestContext) -> Consumer:

@@ -7,7 +7,9 @@ from contextvars import Context
 from time import monotonic
 from typing import Any
 
-from .context import RequestContext
+from opentelemetry import trace
+
+from .context import Consumer, RequestContext
 from .metrics import count_refusal, count_request
 from .refusals import Refusal
 
@@ -86,3 +88,10 @@ class RefusalLog:
         # In a context of its own: the line is about many requests, and shows the id of none.
         Context().run(logger.warning, text, reason, count, extra={**fields, "count": count})
         return True
+
+
+def describe_span(consumer: Consumer) -> None:
+    """Add the consumer and the id of its key to the current span of a trace, if it is recorded."""
+    span = trace.get_current_span()
+    if span.is_recording():
+        span.set_attributes({"api_key.consumer": consumer.name, "api_key.id": consumer.key_id})
