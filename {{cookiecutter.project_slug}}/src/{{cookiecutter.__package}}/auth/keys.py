@@ -17,7 +17,6 @@ from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta, timezone
 
 PREFIX = "{{ cookiecutter.__package }}"
-KEY_LENGTH = len(PREFIX) + 1 + 43 + 8
 REMOVED_LENGTH = len(PREFIX) + 1 + 40  # the least that `remove_keys` takes for a key
 DIGEST = re.compile(r"[0-9A-Fa-f]{64}")
 
