@@ -80,7 +80,7 @@ async def explain_look_up(package: str, url: str) -> list[str]:
     """Return the plan of a look-up of cold keys."""
     database, module = (import_module(f"{package}.auth.{name}") for name in ("database", "queries"))
     queries = module.KeyQueries(database.parse_url(url))
-    plans = watch(queries._engine.sync_engine)
+    plans = watch(queries._lookups.sync_engine)
     await queries.find([f"{number:064}" for number in (7, 8, 9)])
     await queries.close()
     return plans
