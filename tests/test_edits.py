@@ -72,15 +72,21 @@ Check = Callable[[Project], str]
 MakeProject = Callable[[Answers, list[Edit]], Project]
 
 
+@pytest.fixture(scope="module")
+def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a cache for this process: mypy reads each dependency once, not once a project."""
+    return tmp_path_factory.mktemp("mypy-cache")
+
+
 @pytest.fixture
-def make_project(bake: Bake, tmp_path: Path) -> MakeProject:
+def make_project(bake: Bake, tmp_path: Path, mypy_cache: Path) -> MakeProject:
     """Return what makes a project of somebody who has just cloned it, and edits it."""
     numbers = count()
 
     def make(answers: Answers, edits: list[Edit]) -> Project:
         folder = tmp_path / str(next(numbers)) / "my-service"
         shutil.copytree(bake(**answers), folder, ignore=shutil.ignore_patterns(".git", ".env"))
-        project = Project(folder, answers)
+        project = Project(folder, answers, {"MYPY_CACHE_DIR": str(mypy_cache)})
         for edit in edits:
             edit.change(project)
         project.format()

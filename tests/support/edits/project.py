@@ -47,7 +47,7 @@ class Project:
 
     folder: Path
     answers: Answers
-    variables: dict[str, str] = field(default_factory=dict)  # that its owner has to set
+    variables: dict[str, str] = field(default_factory=dict)  # for what runs in it
 
     @property
     def whole_app(self) -> bool:
