@@ -80,7 +80,8 @@ def make_record(**fields: object) -> KeyRecord:
 def make_context(*sent: str, client: str = "127.0.0.1") -> RequestContext:
     """Return the context of a request that holds these keys."""
     context = RequestContext("request", client)
-    context.sent_keys.append([SecretStr(key) for key in sent])
+    if sent:
+        context.sent_keys.append((FakeLocation(), [SecretStr(key) for key in sent]))
     return context
 
 

@@ -70,7 +70,8 @@ class RequestContextMiddleware:
             scope["query_string"] = b""  # the request is refused: reading it would only take time
         url = scope["path"], scope["query_string"]
         for location in self.authenticator.locations:
-            context.sent_keys.append([SecretStr(key) for key in location.take(scope)])
+            if any(sent := location.take(scope)):
+                context.sent_keys.append((location, [SecretStr(key) for key in sent]))
         remove_misplaced_keys(scope, context)
         context.key_in_url = url != (scope["path"], scope["query_string"])
         if scope["query_string"]:
@@ -161,11 +162,9 @@ def _complete_headers(
     names = dict(sent)
     if b"location" in names:
         sent = [(name, _local_location(name, value, scope)) for name, value in sent]
-    headers = [*sent]
     if b"x-request-id" in names:
-        headers = [pair for pair in sent if pair[0] != b"x-request-id"]
-    headers.append((b"x-request-id", context.request_id.encode()))
-    headers += context.response_headers
+        sent = [pair for pair in sent if pair[0] != b"x-request-id"]
+    headers = [*sent, (b"x-request-id", context.request_id.encode()), *context.response_headers]
     refusal = context.refusal
     if refusal is not None and refusal.status_code == message.get("status"):
         # An exception handler of the owner may have left them out.

@@ -18,7 +18,6 @@ from fastapi import FastAPI, Request, Response
 {% endif %}
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
-from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .auth.dependencies import get_api_key, get_optional_api_key
@@ -30,7 +29,7 @@ from .auth.routing import find_mounted
 from .auth.setup import make_authenticator
 from .middleware import HeadMiddleware, RequestContextMiddleware, SizeLimitMiddleware
 from .settings import Settings, find_warnings
-from .traces import TraceRedactionMiddleware
+from .traces import OutermostMiddleware, TraceRedactionMiddleware
 
 # FastAPI's options for the docs, which it does not serve here.
 _DOCS_OPTIONS = {"openapi_url", "docs_url", "redoc_url", "swagger_ui_parameters"}
@@ -97,7 +96,7 @@ class Service(FastAPI):
             app = CORSMiddleware(app, **self._cors_options())
         app = TraceRedactionMiddleware(app)
         self._extend_documents()
-        return ServerErrorMiddleware(app)  # OpenTelemetry's instrumentation expects it outermost
+        return OutermostMiddleware(app)
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI document of the service."""

@@ -4,6 +4,7 @@ from collections.abc import Awaitable
 from typing import Any
 
 from opentelemetry import trace
+from starlette.middleware.errors import ServerErrorMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from .auth.keys import redact
@@ -17,6 +18,19 @@ class TraceRedactionMiddleware:
 
     def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         redact_span()
+        return self.app(scope, receive, send)
+
+
+class OutermostMiddleware(ServerErrorMiddleware):
+    """ASGI middleware that does nothing: OpenTelemetry's instrumentation replaces it.
+
+    It asks for a `ServerErrorMiddleware` here. The one that handles errors is further inside.
+    """
+
+    def __call__(  # type: ignore[override] # no coroutine of its own
+        self, scope: Scope, receive: Receive, send: Send
+    ) -> Awaitable[None]:
+        """Run the application."""
         return self.app(scope, receive, send)
 
 

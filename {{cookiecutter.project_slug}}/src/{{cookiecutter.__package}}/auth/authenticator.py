@@ -156,9 +156,8 @@ class Authenticator:
         await self.store.check_ready()
 
     def _locate(self, context: RequestContext) -> tuple[Location, list[SecretStr]]:
-        for location, sent in zip(self.locations, context.sent_keys, strict=True):
-            if any(sent):  # the first location with a key decides, even if the key is invalid
-                return location, sent
+        if context.sent_keys:
+            return context.sent_keys[0]  # the first location decides, even if the key is invalid
         if context.misplaced:
             raise unauthenticated(Reason.WRONG_LOCATION, sent_in=context.misplaced)
         raise unauthenticated(Reason.MISSING)

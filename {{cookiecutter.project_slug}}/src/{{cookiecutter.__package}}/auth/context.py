@@ -53,7 +53,7 @@ class RequestContext:
     """What is known about one request or WebSocket.
 
     It is one mutable object: middleware that passes on a copy of the ASGI scope still shares it.
-    `sent_keys` holds what was taken from the request, a list for each location. It shows itself
+    `sent_keys` holds what was taken from each location that had some. It shows itself
     nowhere: error trackers send the variables of a traceback's frames.
     """
 
@@ -83,7 +83,7 @@ class RequestContext:
         self.headers_size = headers_size
         self.query_size = query_size
         self.may_have_body = may_have_body
-        self.sent_keys: list[list[SecretStr]] = []
+        self.sent_keys: list[tuple[Location, list[SecretStr]]] = []
         self.response_headers: list[tuple[bytes, bytes]] = []
 
 

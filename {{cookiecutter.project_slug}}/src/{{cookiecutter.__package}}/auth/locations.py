@@ -104,12 +104,15 @@ class HeaderLocation(Location):
 
     def take(self, scope: Scope) -> list[str]:
         """Remove each header with this name, and return their values."""
-        sent = [header for header in scope["headers"] if header[0] == self._raw_name]
+        kept, sent = [], []
+        for header in scope["headers"]:
+            if header[0] == self._raw_name:
+                sent.append(header[1].decode("latin-1"))
+            else:
+                kept.append(header)
         if sent:
-            scope["headers"] = [*scope["headers"]]
-            for header in sent:
-                scope["headers"].remove(header)
-        return [value.decode("latin-1") for _, value in sent]
+            scope["headers"] = kept
+        return sent
 {% endif %}
 {% if cookiecutter.__bearer %}
 
