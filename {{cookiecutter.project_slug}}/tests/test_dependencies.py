@@ -1,4 +1,4 @@
-"""What endpoints get when they ask for a key, and how tests replace it."""
+"""What endpoints get when they require a key, and how tests replace it."""
 
 from typing import Annotated
 
@@ -104,7 +104,7 @@ async def test_override_is_used_with_any_key(app: FastAPI, location: Location) -
         assert b"somebody" in response.messages[1]["body"]
 
 
-async def test_override_that_refuses_is_heard(app: FastAPI) -> None:
+async def test_override_may_refuse(app: FastAPI) -> None:
     async def refuse(request: Request) -> None:
         raise ValueError("the override ran")
 
@@ -113,7 +113,7 @@ async def test_override_that_refuses_is_heard(app: FastAPI) -> None:
         await call_asgi(app, "/_tests/whoami")
 
 
-async def test_mounted_application_has_overrides_of_its_own(app: FastAPI) -> None:
+async def test_mounted_application_has_own_overrides(app: FastAPI) -> None:
     mounted, other = FastAPI(), FastAPI()
     for application in (mounted, other):
 
