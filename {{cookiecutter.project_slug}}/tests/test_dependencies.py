@@ -1,4 +1,4 @@
-"""What endpoints get when they require a key, and how tests replace it."""
+"""The dependencies that require a key, and how tests override them."""
 
 from typing import Annotated
 

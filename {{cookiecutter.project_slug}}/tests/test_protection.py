@@ -71,7 +71,7 @@ from .helpers import (
 pytestmark = pytest.mark.anyio
 
 KEY = to_asgi(with_key(LOCATIONS[0], WEB_KEY))
-# What responds without a key. Add a route here when you mean it to be public.
+# The public routes. Add each route that you make public.
 PUBLIC = {
 {% if cookiecutter.__endpoints %}
     ("GET", "/"),
