@@ -95,11 +95,11 @@ def bare_with_settings() -> Contestant:
     return contestant
 
 
-def gate() -> Contestant:
+def least() -> Contestant:
     """Protect with the simplest check: ASGI middleware that compares one header."""
     contestant = bare()
 
-    class Gate:
+    class OneHeaderMiddleware:
         def __init__(self, app: ASGIApp) -> None:
             self.app = app
 
@@ -110,7 +110,7 @@ def gate() -> Contestant:
                 refusal = JSONResponse({"detail": "Invalid API key"}, 401)
                 await refusal(scope, receive, send)
 
-    contestant.app.add_middleware(Gate)
+    contestant.app.add_middleware(OneHeaderMiddleware)
     return replace(contestant, has_public=False, protected=True)
 
 
@@ -261,7 +261,7 @@ def keyshield(*, cached: bool) -> Contestant:
 
 CONTESTANTS: dict[str, Callable[[], Contestant]] = {
     "bare FastAPI": bare,
-    "the least: middleware that compares one header": gate,
+    "the least: middleware that compares one header": least,
     "tutorial: header, app": partial(tutorial, "header", whole_app=True),
     "tutorial: three schemes, app": partial(tutorial, "three schemes", whole_app=True),
     **{

@@ -74,7 +74,7 @@ MakeProject = Callable[[Answers, list[Edit]], Project]
 
 @pytest.fixture
 def make_project(bake: Bake, tmp_path: Path) -> MakeProject:
-    """Return what makes a project of somebody who has just cloned it, and edits it."""
+    """Return a function that makes a fresh clone of a project, to edit."""
     numbers = count()
 
     def make(answers: Answers, edits: list[Edit]) -> Project:

@@ -197,12 +197,12 @@ def roll_out(stage: Stage) -> tuple[str, float]:
     began = time.monotonic()
     rollout = Rollout(stage.project.parent / "rolled/my-service", folder)
     load = run_async(rotate(rollout, new_key(rollout.project), new_key(rollout.project)))
-    right = load.answers.count("HTTP/1.1 200 OK")
+    right = load.responses.count("HTTP/1.1 200 OK")
     opened = load.handshakes.count("101")
     text = (
-        f"{right} of {len(load.answers)} requests and streams, {opened} of {len(load.handshakes)}"
+        f"{right} of {len(load.responses)} requests and streams, {opened} of {len(load.handshakes)}"
     )
-    assert (right, opened) == (len(load.answers), len(load.handshakes)), text
+    assert (right, opened) == (len(load.responses), len(load.handshakes)), text
     return f"{text} WebSocket handshakes", time.monotonic() - began
 
 

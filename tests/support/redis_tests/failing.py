@@ -174,7 +174,7 @@ async def test_full_redis_is_unavailable(create: Create, start: Start, logged: L
     assert rate_limits.state == "unavailable"
     client.close()
     assert await until_ok(rate_limits) < 3
-    # Redis closes the connection at once, sometimes before its answer was read.
+    # Redis closes the connection at once, sometimes before its response was read.
     assert logged()[0] in (
         ("WARNING", f"Redis {reason}: requests pass uncounted")
         for reason in (

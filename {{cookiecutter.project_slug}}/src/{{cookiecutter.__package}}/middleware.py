@@ -168,7 +168,7 @@ def _complete_headers(
     headers += context.response_headers
     refusal = context.refusal
     if refusal is not None and refusal.status_code == message.get("status"):
-        # An exception handler of the owner may have left them out.
+        # An exception handler of the owner may omit them.
         needed = (refusal.headers or {}).items()
         headers += [(name, value) for name, value in _encode(needed) if name not in names]
     elif context.consumer is not None and b"cache-control" not in names:

@@ -303,7 +303,7 @@ def _decode(text: str) -> tuple[str, Sequence[int]]:
 
 
 def _decode_percent(text: str) -> tuple[str, Sequence[int]]:
-    """Decode percent-encoding until nothing is left to decode, in linear time.
+    """Decode percent-encoding repeatedly and completely, in linear time.
 
     A decoded character can complete an earlier escape (`%25%35%46` is `%5F`), so the last three
     characters are looked at after each step. Each decoded escape makes the result shorter.

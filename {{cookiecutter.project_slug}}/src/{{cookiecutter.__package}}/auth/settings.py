@@ -429,7 +429,7 @@ def load_settings(settings_class: type[S]) -> S:
 def find_misspelt_names(settings_class: type[BaseSettings]) -> list[str]:
     """Return a warning for each name in `.env` or the TOML file that is close to a setting's.
 
-    Other unknown names are left alone: an `.env` may be shared with other programs.
+    Other unknown names are ignored: an `.env` may be shared with other programs.
     """
     known = {name.upper() for name in _setting_names(settings_class)}
     env_file, toml_file = (settings_class.model_config.get(f) for f in ("env_file", "toml_file"))
