@@ -205,7 +205,7 @@ def absolute(title: str, figures: dict[str, dict[str, Summary]]) -> str:
 def page(results: dict[str, Any], summed: dict[str, dict[str, dict[str, Summary]]]) -> str:
     """Return `RESULTS.md`."""
     facts = ", ".join(f"{name} {value}" for name, value in results["machine"].items())
-    text = ["# What protection costs", (HERE / "about.md").read_text().strip()]
+    text = ["# The cost of protection", (HERE / "about.md").read_text().strip()]
     text.append(f"Measured on {results['date']}: {facts}.")
     promises = [
         [promise, f"≤ {limit:.2f}", f"{value:.2f}", "met" if kept(limit, value) else "missed"]

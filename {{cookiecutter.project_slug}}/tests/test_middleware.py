@@ -55,7 +55,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 def signed(key: str = ADMIN_KEY, **headers: str) -> dict[str, Any]:
-    """Return a request with a key and these headers, in the words of `call_asgi`."""
+    """Return a request with a key and these headers, as arguments of `call_asgi`."""
     request = to_asgi(with_key(LOCATIONS[0], key))
     request["headers"] |= headers
     return request

@@ -13,6 +13,6 @@ def find_user() -> str:
     if sys.platform == "win32":
         return getpass.getuser()
     try:
-        return pwd.getpwuid(os.getuid()).pw_name  # variables could name another user
+        return pwd.getpwuid(os.getuid()).pw_name  # environment variables can be forged
     except KeyError:
         return f"uid {os.getuid()}"

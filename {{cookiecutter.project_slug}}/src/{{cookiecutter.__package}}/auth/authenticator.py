@@ -33,7 +33,7 @@ class Authenticator:
         observe(self)
 
     def availability(self) -> dict[str, bool]:
-        """Tell the metrics what is available."""
+        """Return which parts are available, for metrics."""
         return self.store.availability()
 
     async def __call__(self, scope: Scope) -> Consumer:

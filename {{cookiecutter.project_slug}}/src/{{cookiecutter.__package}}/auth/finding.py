@@ -1,4 +1,4 @@
-"""Finds out what a text is that may be a key, for `keys find`."""
+"""Classifies texts that may be keys, for `keys find`."""
 
 import sys
 from typing import Any

@@ -162,8 +162,8 @@ class CookieLocation(Location):
     def take(self, scope: Scope) -> list[str]:
         """Remove each cookie with this name, and return their values; other cookies stay.
 
-        As RFC 6265, section 5.4, has it, quotes are part of a value, and no key has quotes: a key
-        in quotes is refused. A name without `=` is no cookie of that name, and does not count.
+        By RFC 6265, section 5.4, quotes are part of a value. No key has quotes, so a key in quotes
+        is refused. A cookie without `=` does not count.
         """
         lines = [value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"]
         sent, kept = [], []

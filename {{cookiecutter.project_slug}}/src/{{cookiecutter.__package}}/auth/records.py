@@ -39,7 +39,7 @@ class KeyStore(Protocol):
     """A key store."""
 
     def availability(self) -> dict[str, bool]:
-        """Tell the metrics what is available."""
+        """Return which parts are available, for metrics."""
         ...
 
     @property
