@@ -41,22 +41,22 @@ demo: .venv/ready  ## generate a service with the default answers and run it; PO
 	$(BIN)/cookiecutter --default-config --no-input --output-dir build/demo .
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(MAKE) -C build/demo/my-service run
 
-# Two combinations that have little in common: what they look like, their types, and their own tests.
+# Two very different combinations: their files, their types, and their own tests.
 QUICK_TESTS := architecture closing_words combinations key_names prompt_texts prompts refusal_command
 QUICK_TESTS += refusals rendering repository security_page types
 QUICK_TESTS := $(patsubst %,tests/test_%.py,$(QUICK_TESTS))
 QUICK_TESTS += tests/test_generated_suites.py::test_its_own_tests_pass
 
-test: .venv/ready $(if $(QUICK),,$(BROWSER))  ## prove it all; QUICK=1 for two minutes; ONLY=cookie-endpoints for what matches; FULL=1 for every combination
+test: .venv/ready $(if $(QUICK),,$(BROWSER))  ## run all tests; QUICK=1 for two minutes; ONLY=cookie-endpoints for matching tests; FULL=1 for every combination
 	$(BIN)/pytest --numprocesses=auto --dist=worksteal $(if $(QUICK),$(QUICK_TESTS)) $(if $(ONLY),-k '$(ONLY)')
 
-chaos: .venv/ready  ## inject every fault into a busy service, and write docs/chaos.md anew (ten minutes)
+chaos: .venv/ready  ## inject every fault into a busy service, and write docs/chaos.md (ten minutes)
 	cd tests && ../$(BIN)/python -m support.chaos
 
-mutants: .venv/ready  ## change generated code bit by bit: does its suite notice? (half an hour)
+mutants: .venv/ready  ## change generated code: do its tests notice? (half an hour)
 	cd tests && ../$(BIN)/python -m support.mutants
 
-pictures: .venv/ready $(BROWSER)  ## take the pictures of the README anew, with Chromium
+pictures: .venv/ready $(BROWSER)  ## write the pictures of the README, with Chromium
 	cd tests && ../$(BIN)/python -m support.pictures && ../$(BIN)/python -m support.release docs/pictures
 
 benchmarks/.venv/ready: benchmarks/requirements.txt $(filter-out uv,$(UV))
@@ -64,7 +64,7 @@ benchmarks/.venv/ready: benchmarks/requirements.txt $(filter-out uv,$(UV))
 	$(UV) pip install --quiet --compile-bytecode --python benchmarks/.venv --requirement $<
 	touch $@
 
-bench: benchmarks/.venv/ready .venv/ready  ## measure what protection costs, beside others; QUICK=1 for two minutes
+bench: benchmarks/.venv/ready .venv/ready  ## compare the cost of protection with alternatives; QUICK=1 for two minutes
 	benchmarks/$(BIN)/python benchmarks/run.py $(if $(QUICK),--quick)
 	$(if $(QUICK),,cd tests && ../$(BIN)/python -m support.release benchmarks)
 
@@ -77,13 +77,13 @@ format: .venv/ready  ## format the code and fix what can be fixed
 	$(BIN)/ruff check --fix hooks tests benchmarks
 	$(BIN)/ruff format hooks tests benchmarks
 
-release-check: .venv/ready  ## is all that is generated or measured current, and the changelog closed?
+release-check: .venv/ready  ## check that everything generated is current, and the changelog complete
 	cd tests && ../$(BIN)/python -m support.release
 
-example: .venv/ready  ## write docs/example anew
+example: .venv/ready  ## write docs/example
 	cd tests && ../$(BIN)/python -m support.example
 
-requirements:  ## write requirements.txt anew, with the newest versions
+requirements:  ## write requirements.txt, with the newest versions
 	$(UV) pip compile --quiet --upgrade --universal --python-version 3.11 --group dev \
 		--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements' \
 		--output-file requirements.txt
@@ -91,5 +91,5 @@ requirements:  ## write requirements.txt anew, with the newest versions
 		--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements' \
 		--output-file benchmarks/requirements.txt benchmarks/requirements.in
 
-clean:  ## remove environments, caches and what the demo generated
+clean:  ## remove environments, caches and the generated demo
 	rm -rf .uv .venv .mypy_cache .pytest_cache .ruff_cache build tests/browser/node_modules benchmarks/.venv

@@ -2,15 +2,15 @@
 
 from html import escape
 
-LEFT, WIDTH, BAR, GAP, LIMIT = 300, 780, 18, 8, 3.2
+LEFT, WIDTH, BAR, GAP, LIMIT = 220, 700, 22, 10, 2.4
 SCALE = (WIDTH - LEFT - 120) / LIMIT
 STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #1f2328 }
 .other { fill: #8c959f } .ours { fill: #0a7f73 }
-.rest { fill: #9fcfc9 } .line { stroke: #1f2328; stroke-dasharray: 3 3 }
+.line { stroke: #1f2328; stroke-dasharray: 3 3 }
 @media (prefers-color-scheme: dark) {
   text { fill: #e6edf3 } .other { fill: #6e7681 } .ours { fill: #3fb8a9 }
-  .rest { fill: #24655d } .line { stroke: #e6edf3 }
+  .line { stroke: #e6edf3 }
 }
 """
 
@@ -42,10 +42,8 @@ def draw_bar(name: str, ratio: float, top: int) -> str:
     """Return the bar of a contestant, with its name to the left and its figure to the right."""
     length = min(ratio, LIMIT) * SCALE
     kind = "ours" if name.startswith("ours") else "other"
-    if name.endswith("without the check"):
-        kind = "rest"
     label = f"{ratio:.2f}" if ratio < 100 else f"{ratio:,.0f}".replace(",", " ")
-    middle = top + BAR - 4
+    middle = top + BAR - 6
     end = f'x="{LEFT + length + 6:.1f}" y="{middle}"'
     box = f'x="{LEFT}" y="{top}" width="{length:.1f}" height="{BAR}" rx="3"'
     return "\n".join(

@@ -1,7 +1,8 @@
 """The applications that are compared, with the same endpoints behind different protections.
 
 `GET /item` and `POST /item` need a key. Where endpoints are protected one by one, `GET /public`
-needs none. These are the first routes of each application: nobody pays for another's routes.
+needs none. These are the first routes of each application, so
+that no other route is matched before them.
 """
 
 import importlib
@@ -23,9 +24,9 @@ from fastapi.security.api_key import APIKeyBase
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 KEY = "tutorial-3f1c9f0b2c4e4f7d8a6b5c4d3e2f1a0b"
-# Bearer is left out: it reads one header, as `header` does.
+# Bearer is not measured: it reads one header, as `header` does.
 LOCATIONS = ("header", "cookie", "query", "fallback")
-# What is generated to be compared: the name of a contestant, and the answers that make it.
+# The generated contestants: their names, and the answers that they are generated with.
 SERVICES = {
     f"ours: {location}, {protection}": {"key_location": location, "protection": protection}
     for location in LOCATIONS
@@ -94,11 +95,11 @@ def bare_with_settings() -> Contestant:
     return contestant
 
 
-def gate() -> Contestant:
-    """Protect with the least that is a check: ASGI middleware that compares one header."""
+def least() -> Contestant:
+    """Protect with the simplest check: ASGI middleware that compares one header."""
     contestant = bare()
 
-    class Gate:
+    class OneHeaderMiddleware:
         def __init__(self, app: ASGIApp) -> None:
             self.app = app
 
@@ -109,7 +110,7 @@ def gate() -> Contestant:
                 refusal = JSONResponse({"detail": "Invalid API key"}, 401)
                 await refusal(scope, receive, send)
 
-    contestant.app.add_middleware(Gate)
+    contestant.app.add_middleware(OneHeaderMiddleware)
     return replace(contestant, has_public=False, protected=True)
 
 
@@ -206,9 +207,9 @@ def fill_database(package: str) -> None:
 
 
 def without_check(answers: dict[str, str]) -> Contestant:
-    """Return the same service with no key needed anywhere: what is left is not protection.
+    """Return the same service without the check of keys.
 
-    It keeps keys out of URLs, names requests and bounds their size.
+    It still redacts keys in URLs, adds request IDs and limits the size of requests.
     """
     contestant = generated(answers)
     app: Any = contestant.app
@@ -219,7 +220,7 @@ def without_check(answers: dict[str, str]) -> Contestant:
 
 
 def key_auth(*, middleware: bool) -> Contestant:
-    """Protect with fastapi-key-auth, as its README shows it: keys stand in the environment."""
+    """Protect with fastapi-key-auth, as its README shows it: keys are in the environment."""
     from fastapi_key_auth import AuthorizerDependency, AuthorizerMiddleware
 
     os.environ["API_KEY_BENCH"] = KEY
@@ -260,7 +261,7 @@ def keyshield(*, cached: bool) -> Contestant:
 
 CONTESTANTS: dict[str, Callable[[], Contestant]] = {
     "bare FastAPI": bare,
-    "the least: a gate that compares one header": gate,
+    "the least: middleware that compares one header": least,
     "tutorial: header, app": partial(tutorial, "header", whole_app=True),
     "tutorial: three schemes, app": partial(tutorial, "three schemes", whole_app=True),
     **{

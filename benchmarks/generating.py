@@ -13,7 +13,7 @@ from typing import Any
 TEMPLATE = Path(__file__).parents[1]
 EMPTY = "an empty template with two empty hooks"
 OURS = "this template"
-WITHOUT_HOOKS = "this template, its hooks refused"
+WITHOUT_HOOKS = "this template without hooks"
 
 
 def write_empty_template(folder: Path) -> Path:

@@ -35,7 +35,7 @@ class Case:
 
 
 def request(contestant: Contestant, kind: str) -> Callable[[], Awaitable[int]]:
-    """Return a function that sends a request of this kind and returns the status of the answer."""
+    """Return a function that sends a request of this kind and returns the status."""
     query, sent = credentials(contestant, kind)
     headers = [(b"host", b"bench.test"), (b"user-agent", b"bench/1.0"), (b"accept", b"*/*"), *sent]
     body = UPLOAD if kind == "upload" else b""
@@ -143,11 +143,11 @@ def key_cases(counts: list[int]) -> list[Case]:
 
 
 async def prepare(case: Case) -> None:
-    """Look at the answers, and find how many calls make a measurement."""
+    """Check the responses, and find how many calls make a measurement."""
     case.status = await case.call()
     passes = case.kind in ("key", "public")
     if passes != (case.status == 200) or await case.reference() != 200:
-        raise SystemExit(f"{case.contestant} answers {case.status} to a request: {case.kind}")
+        raise SystemExit(f"{case.contestant} responds {case.status} to a request: {case.kind}")
     taken = await seconds(case.call, 1)
     case.slow = taken > SLOW
     while not case.slow and (taken := await seconds(case.call, case.repeat)) < BLOCK / case.repeat:

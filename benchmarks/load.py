@@ -1,4 +1,4 @@
-"""Asks one URL over 16 connections as fast as it goes: for machines without `wrk`.
+"""Requests one URL over 16 connections as fast as possible, on machines without `wrk`.
 
 python load.py SECONDS URL [HEADER ...]
 """
@@ -12,9 +12,9 @@ CONNECTIONS = 16
 
 
 async def ask(port: int, request: bytes, deadline: float) -> int:
-    """Send a request again and again over one connection; return how many were answered."""
+    """Send a request again and again over one connection; return the number of responses."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    answered = 0
+    responses = 0
     while time.perf_counter() < deadline:
         writer.write(request)
         head = await reader.readuntil(b"\r\n\r\n")
@@ -22,13 +22,13 @@ async def ask(port: int, request: bytes, deadline: float) -> int:
             print("Non-2xx or 3xx responses")
         length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
         await reader.readexactly(length)
-        answered += 1
+        responses += 1
     writer.close()
-    return answered
+    return responses
 
 
 async def main(seconds: float, url: str, headers: list[str]) -> None:
-    """Print how many requests were answered, in the words of `wrk`."""
+    """Print the number of responses in the format of `wrk`."""
     parts = urlsplit(url)
     target = parts.path + (f"?{parts.query}" if parts.query else "")
     lines = [f"GET {target} HTTP/1.1", f"Host: {parts.netloc}", *headers, "", ""]
@@ -37,9 +37,9 @@ async def main(seconds: float, url: str, headers: list[str]) -> None:
         ask(parts.port or 80, "\r\n".join(lines).encode(), started + seconds)
         for _ in range(CONNECTIONS)
     ]
-    answered = sum(await asyncio.gather(*asking))
+    responses = sum(await asyncio.gather(*asking))
     taken = time.perf_counter() - started
-    print(f"{answered} requests in {taken:.2f}s\nRequests/sec: {answered / taken:.2f}")
+    print(f"{responses} requests in {taken:.2f}s\nRequests/sec: {responses / taken:.2f}")
 
 
 if __name__ == "__main__":

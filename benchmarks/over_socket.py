@@ -1,4 +1,4 @@
-"""What a server does with the applications: throughput, CPU time, memory and start-up."""
+"""Measures the applications in a server: throughput, CPU time, memory and start-up."""
 
 import json
 import os
@@ -31,7 +31,7 @@ class Server:
     port: int
     headers: list[str]
     target: str
-    seconds_to_first_answer: float
+    seconds_to_first_response: float
 
     def cpu(self) -> float:
         """Return the seconds of CPU that it has used."""
@@ -63,7 +63,7 @@ def pin_server(pid: int) -> None:
 
 
 def free_port() -> int:
-    """Return a port of this machine on which nobody listens."""
+    """Return a free port of this machine."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port: int = listener.getsockname()[1]
@@ -84,7 +84,7 @@ def serving(contestant: str) -> Iterator[Server]:
     try:
         pin_server(process.pid)
         told = json.loads(process.stdout.readline()) if process.stdout else {}
-        wait_for_answer(port, process)
+        wait_for_response(port, process)
         seconds = time.perf_counter() - started
         yield Server(psutil.Process(told["pid"]), port, *how_to_ask(told), seconds)
     finally:
@@ -101,8 +101,8 @@ def how_to_ask(told: dict[str, Any]) -> tuple[list[str], str]:
     return [f"{told['parameter']}: {told['key']}"], "/item"
 
 
-def wait_for_answer(port: int, process: "subprocess.Popen[bytes]") -> None:
-    """Wait until a server answers anything."""
+def wait_for_response(port: int, process: "subprocess.Popen[bytes]") -> None:
+    """Wait until a server responds."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
         try:
@@ -112,7 +112,7 @@ def wait_for_answer(port: int, process: "subprocess.Popen[bytes]") -> None:
             if hasattr(error, "code"):
                 return
             time.sleep(0.002)
-    raise RuntimeError("the server does not answer")
+    raise RuntimeError("the server does not respond")
 
 
 def load(server: Server, seconds: float) -> tuple[float, float | None]:
@@ -139,7 +139,7 @@ def load(server: Server, seconds: float) -> tuple[float, float | None]:
 
 
 def ask_once(server: Server) -> None:
-    """Ask with the key and wait for the answer."""
+    """Send a request with the key, and wait for the response."""
     headers = dict(header.split(": ", 1) for header in server.headers)
     request = Request(f"http://127.0.0.1:{server.port}{server.target}", headers=headers)
     urlopen(request, timeout=60).close()
@@ -181,8 +181,8 @@ def beside(
 
 
 def start_up(server: Server) -> dict[str, float]:
-    """Return the time from the start of the process to its first answer."""
-    return {"start-up": server.seconds_to_first_answer}
+    """Return the time from the start of the process to its first response."""
+    return {"start-up": server.seconds_to_first_response}
 
 
 def memory(server: Server) -> dict[str, float]:

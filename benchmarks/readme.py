@@ -2,20 +2,14 @@
 
 from pathlib import Path
 
-from contestants import REFERENCE
-from report import Summary, digits, markdown_table
+from report import SHOWN, Summary, digits, markdown_table
 
-SHOWN = [REFERENCE, "tutorial: header, app", "tutorial: header, endpoint"]
-SHOWN += ["tutorial: three schemes, app", "ours: header, whole_app", "ours: header, endpoints"]
-SHOWN += ["ours: fallback, whole_app", "ours: fallback, endpoints", "ours: header, database"]
-SHOWN += ["fastapi-key-auth: middleware", "fastapi-simple-security"]
-SHOWN += ["keyshield: cached", "keyshield: default"]
 BEGIN = "<!-- figures of make bench -->"
 END = "<!-- end of figures -->"
 
 
 def figures(summed: dict[str, dict[str, dict[str, Summary]]]) -> str:
-    """Return the table of the README: the ratios that matter most, without their spread."""
+    """Return the table of the README: the main ratios, without their spread."""
     cpu, served = summed["CPU in process"], summed["Over a socket"]["requests/s"]
     columns = [cpu["key"], cpu["keyless"], cpu["upload"], served]
     heads = ["bare FastAPI is 1.00", "CPU: with a key", "CPU: refused"]

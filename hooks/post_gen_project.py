@@ -8,7 +8,7 @@ as JSON data, never as source.
 import os
 import sys
 
-# Cookiecutter puts this file into the temporary folder, where anybody may have put a json.py.
+# Cookiecutter runs this file from the temporary folder, where another user may have put a json.py.
 sys.path[0] = os.path.dirname(os.__file__)
 
 import io
@@ -37,10 +37,10 @@ SCOPES = ["admin", "keys:read", "keys:write"] if DATABASE else ["admin"]
 
 
 def made_to_compare() -> bool:
-    """Tell whether nobody will work in this project.
+    """Tell whether cruft generates this project only for a comparison.
 
-    To see what an update changes, cruft generates both versions, hooks and all, in temporary
-    folders; a key shown there would open nothing. Unlike cookiecutter it names no output folder.
+    To find what an update changes, cruft generates both versions with hooks in temporary folders,
+    where a key would be useless. Unlike cookiecutter, cruft names no output folder.
     """
     if "_output_dir" in ANSWERS:
         return False
@@ -54,32 +54,32 @@ def made_to_compare() -> bool:
 def remove_empty_folders() -> None:
     """Remove the folders that have no files for these answers.
 
-    Cookiecutter cannot leave a folder out, so such a folder is called `__pycache__`: where hooks do
+    Cookiecutter cannot skip a folder, so such a folder is called `__pycache__`: where hooks do
     not run, git, wheels and images ignore it.
     """
     for parent in (Path(), Path("src", ANSWERS["__package"])):
-        with suppress(OSError):  # not there, or Python has put something into it
+        with suppress(OSError):  # missing, or Python has written files to it
             (parent / "__pycache__").rmdir()
 
 
 def init_git() -> None:
-    """Make the project a git repository, unless it is inside one or git has a reason not to."""
-    # In a repository of somebody else git refuses to answer, and would make another one inside it.
+    """Make the project a git repository, unless it is inside one or git refuses."""
+    # In a repository of another user, git finds none and would create one inside it.
     inside = any((folder / ".git").exists() for folder in (Path.cwd(), *Path.cwd().parents))
     if inside or "GIT_DIR" in os.environ:
         return
-    # Before version 2.28, git has a name of its own for the first branch.
+    # Before version 2.28, git ignores `init.defaultBranch`.
     if git("-c", "init.defaultBranch=main", "init", "--quiet") and first_branch() != "main":
         git("symbolic-ref", "HEAD", "refs/heads/main")
 
 
 def first_branch() -> str:
-    """Return the branch of the new repository; asking git would be another process."""
+    """Return the branch of the new repository, without another process."""
     return Path(".git", "HEAD").read_text(encoding="utf-8").strip().rpartition("/")[2]
 
 
 def git(*arguments: str) -> bool:
-    """Run git and tell whether it was there and content."""
+    """Run git, and tell whether it is installed and succeeded."""
     try:
         return subprocess.run(["git", *arguments], capture_output=True, check=False).returncode == 0
     except OSError:
@@ -87,10 +87,10 @@ def git(*arguments: str) -> bool:
 
 
 def generate_key() -> tuple[str, str]:
-    """Return a new key and the settings that accept it; the generated code itself makes them.
+    """Return a new key and the settings that accept it, made by the generated code.
 
     Raises:
-        RuntimeError: the code does not do it, because somebody changed the template.
+        RuntimeError: the code fails, because the template was changed.
     """
     code: dict[str, Any] = {"__name__": "keys"}
     try:
@@ -117,9 +117,9 @@ def generate_key() -> tuple[str, str]:
 
 @contextmanager
 def private_file(path: Path, text: str) -> Iterator[None]:
-    """Create a file that from its first moment on only its owner can read.
+    """Create a file that only its owner can read, from the start.
 
-    It is removed again when it cannot be written whole, or when the step that needs it fails.
+    It is removed if it cannot be written completely, or if the step that needs it fails.
     """
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -132,7 +132,7 @@ def private_file(path: Path, text: str) -> Iterator[None]:
 
 
 def quote(text: str) -> str:
-    """Return a text as the shell takes it for one word: PowerShell on Windows."""
+    """Quote a text as one word for the shell: PowerShell on Windows."""
     if os.name != "nt":
         return shlex.quote(text)
     if re.fullmatch(r"[\w.:/\\-]+", text):
@@ -161,7 +161,7 @@ def block(commands: list[str]) -> str:
 
 
 def call(key: str) -> str:
-    """Return the command that asks the service whose key this is.
+    """Return the command that calls the service with the key.
 
     It passes the key on standard input, where the process list does not show it.
     """
@@ -205,7 +205,7 @@ from another terminal:
 
 
 def how_to_create_a_key(reason: str) -> str:
-    """Return how to go on where no key was created."""
+    """Return the next steps where no key was created."""
     create = " ".join(["keys create developer", *(f"--scope {scope}" for scope in SCOPES)])
     *first, serve = program("migrate", create, "serve") if DATABASE else program(create, "serve")
     add = "" if DATABASE else "add the printed entry to API_KEYS and "
@@ -222,7 +222,7 @@ Then start the service:
 
 
 def main() -> None:
-    """Finish the project and say what to do next; the key is shown here and nowhere else."""
+    """Finish the project, and print the key once and the next steps."""
     remove_empty_folders()
     if made_to_compare():
         return

@@ -7,7 +7,7 @@ Cookiecutter renders this file with Jinja first: answers enter as JSON data, nev
 import os
 import sys
 
-# Cookiecutter puts this file into the temporary folder, where anybody may have put a json.py.
+# Cookiecutter runs this file from the temporary folder, where another user may have put a json.py.
 sys.path[0] = os.path.dirname(os.__file__)
 if sys.version_info < (3, 10):  # noqa: UP036
     sys.exit("Python 3.10 or newer is required to run cookiecutter with this template")
@@ -38,7 +38,7 @@ URL = re.compile(r"https?://([A-Za-z0-9._~:/?#\[\]@!$&()*+,;=-]|%[0-9a-f]{2})+",
 BROKEN_TEXT = {"Cc", "Cs", "Zl", "Zp"}  # control characters, surrogates, line and paragraph ends
 TO_FILL_IN = "..."  # stands for a refused answer in the command that a refusal prints
 
-# What the standard library has on some Python that runs services, if not on this one.
+# Modules of the standard library on any Python that runs services.
 STANDARD_LIBRARY = sys.stdlib_module_names | set(
     """
     aifc annotationlib asynchat asyncore audioop cgi cgitb chunk compression crypt distutils imghdr
@@ -46,7 +46,7 @@ STANDARD_LIBRARY = sys.stdlib_module_names | set(
     tomllib uu xdrlib
     """.split()
 )
-# What a service is made of and worked on with, under the names of modules and of distributions.
+# The dependencies and tools of a service: names of modules and of distributions.
 DEPENDENCIES = set(
     """
     aiosqlite alembic annotated_doc annotated_types anyio ast_serialize async_timeout certifi click
@@ -59,15 +59,15 @@ DEPENDENCIES = set(
     websockets wrapt yaml
     """.split()
 )
-# Folders that a service has already, and those that git, builds or linters leave out.
+# Folders that a service has, and those that git, builds or linters ignore.
 TAKEN_FOLDERS = {"build", "dist", "node_modules", "src", "test", "tests"}
-# What stands beside the service in compose.yaml
+# The other services of compose.yaml.
 TAKEN_IN_COMPOSE = {"migrate", "postgres", "valkey"}
 TAKEN_IN_YAML = re.compile(r"y|n|yes|no|on|off|true|false|null")
 TAKEN_ON_WINDOWS = re.compile(r"aux|con|nul|prn|(com|lpt)\d")
 
-# What HTTP, proxies, browsers and tracing fill in or forbid (RFC 9110; Fetch standard, "forbidden
-# request-header"; W3C Trace Context).
+# Headers that HTTP, proxies, browsers and tracing set or forbid (RFC 9110; Fetch standard,
+# "forbidden request-header"; W3C Trace Context).
 TAKEN_HEADERS = set(
     """
     age allow alt-svc authentication-info baggage cache-control connection cookie cookie2 date dnt
@@ -81,11 +81,12 @@ TAKEN_HEADERS = set(
 )
 TAKEN_HEADER_PREFIXES = ("accept", "access-control-", "content-", "proxy-", "sec-", "x-forwarded-")
 
-# Browsers hold such cookies to rules, in any casing (RFC 6265bis, section 4.1.3). `Http-` is here
-# because the service puts `__Host-` in front of the name, and `__Host-Http-` is such a prefix too.
+# Browsers enforce rules for cookies with these prefixes, in any casing (RFC 6265bis, section
+# 4.1.3). `Http-` is here because the service puts `__Host-` in front of the name, and
+# `__Host-Http-` is such a prefix too.
 COOKIE_PREFIX = re.compile(r"__host-|__secure-|__http-|http-", re.IGNORECASE)
 TAKEN_COOKIES = {"partitioned"}  # an attribute of cookies that http.cookies knows from 3.14 on
-# What the service itself reads from URLs.
+# Query parameters that the service itself reads.
 TAKEN_PARAMETERS = set("consumer cursor limit name next state with_successors".split())
 
 # The private variables that cookiecutter.json derives from an answer, with the choices that set
@@ -106,7 +107,7 @@ FLAGS: dict[str, dict[str, tuple[str, ...]]] = {
 
 
 def derive(answers: dict[str, str]) -> dict[str, dict[str, str]]:
-    """Return the private variables as they must be, under the answers that they come from."""
+    """Return the expected private variables, by the answer that they are derived from."""
     derived = {
         question: {
             name: "yes" if answers[question] in choices else "" for name, choices in flags.items()
@@ -127,7 +128,7 @@ def derive(answers: dict[str, str]) -> dict[str, dict[str, str]]:
 
 
 def snake_name(header: str) -> str:
-    """Return what the cookie and the query parameter are called beside a header (fallback)."""
+    """Return the name of the cookie and the query parameter, from that of the header (fallback)."""
     return header.lower().replace("-", "_").removeprefix("x_")
 
 
@@ -140,7 +141,7 @@ def check_line(text: str) -> Iterator[str]:
 def check_text(text: str) -> Iterator[str]:
     """Yield what is wrong with a text that people read, and that must not be empty."""
     if not text.strip():
-        yield "must not be empty: say something such as Parcel Tracking"
+        yield "must not be empty: use a text such as Parcel Tracking"
     yield from check_line(text)
 
 
@@ -156,18 +157,18 @@ def check_slug(slug: str) -> Iterator[str]:
             " such as parcel-tracking"
         )
     if len(slug) > 63:
-        yield "must have 63 characters at most, such as parcel-tracking"
+        yield "must have at most 63 characters, such as parcel-tracking"
     if slug.startswith("pg-") and ANSWERS.get("key_store") == "database":
-        yield f"must not begin with pg-, which PostgreSQL keeps for its own users: try my-{slug}"
+        yield f"must not begin with pg-, which PostgreSQL reserves: try my-{slug}"
     taken = [
-        (keyword.iskeyword(package), "must be no Python keyword"),
+        (keyword.iskeyword(package), "must not be a Python keyword"),
         (
             package in STANDARD_LIBRARY | DEPENDENCIES,
             "must not hide the Python package of that name",
         ),
-        (package in TAKEN_FOLDERS, "must not be a folder that Python tools use or leave out"),
+        (package in TAKEN_FOLDERS, "must not be a folder that Python tools use or ignore"),
         (package in TAKEN_IN_COMPOSE, "must not be another service of compose.yaml"),
-        (TAKEN_IN_YAML.fullmatch(slug), "must not be a word that YAML takes for a value"),
+        (TAKEN_IN_YAML.fullmatch(slug), "must not be a word that YAML reads as a value"),
         (TAKEN_ON_WINDOWS.fullmatch(slug), "must not be a name that Windows reserves"),
     ]
     for applies, rule in taken:
@@ -181,17 +182,17 @@ def check_header(name: str) -> Iterator[str]:
     if not TOKEN.fullmatch(name):
         yield "must be a header name without spaces and separators, such as X-API-Key"
     if "_" in name:
-        yield "must have no underscore, since nginx drops such headers: try X-API-Key"
+        yield "must not contain an underscore, since nginx drops such headers: try X-API-Key"
     if lower in ("authorization", "authentication"):
         yield "is for credentials with a scheme: try X-API-Key, or key_location=bearer"
     if lower in TAKEN_HEADERS or lower.startswith(TAKEN_HEADER_PREFIXES):
-        yield "must be no header that HTTP, proxies or browsers use themselves: try X-API-Key"
+        yield "must not be a header that HTTP, proxies or browsers use: try X-API-Key"
 
 
 def check_bearer(name: str) -> Iterator[str]:
     """Yield what is wrong with the name of the header that carries a bearer token (RFC 6750)."""
     if name != "Authorization":
-        yield "must be Authorization, as RFC 6750 says: try that, or key_location=header"
+        yield "must be Authorization (RFC 6750): use it, or choose key_location=header"
 
 
 def check_cookie(name: str) -> Iterator[str]:
@@ -203,8 +204,8 @@ def check_cookie(name: str) -> Iterator[str]:
         yield "must be a name that Python's http.cookies can set, such as api_key"
     if COOKIE_PREFIX.match(plain):
         yield (
-            "must have no prefix to which browsers attach rules, except for one __Host-,"
-            " which the service adds by itself in production: try api_key"
+            "must not have a prefix for which browsers enforce rules, except one __Host-,"
+            " which the service itself adds in production: try api_key"
         )
 
 
@@ -220,9 +221,9 @@ def sets_cookie(name: str) -> bool:
 def check_query_parameter(name: str) -> Iterator[str]:
     """Yield what is wrong with the name of a query parameter (RFC 3986, section 2.3)."""
     if not name or quote(name, safe="", errors="replace") != name:
-        yield "must be letters, digits and - . _ ~ only, such as api_key"
+        yield "must contain only letters, digits and - . _ ~, such as api_key"
     if name in TAKEN_PARAMETERS:
-        yield "must be no parameter that the service itself uses: try api_key"
+        yield "must not be a parameter that the service itself uses: try api_key"
 
 
 def check_fallback(name: str) -> Iterator[str]:
@@ -247,7 +248,7 @@ CHECK_KEY_NAME: dict[str, Callable[[str], Iterator[str]]] = {
 def check_key_name(name: str) -> Iterator[str]:
     """Yield what is wrong with the name under which a key is sent."""
     if len(name) > 64:
-        yield "must have 64 characters at most, such as X-API-Key"
+        yield "must have at most 64 characters, such as X-API-Key"
     check = CHECK_KEY_NAME.get(str(ANSWERS.get("key_location")))
     if check:
         yield from check(name)
@@ -268,7 +269,7 @@ def check_url(url: str) -> Iterator[str]:
 
 
 def one_of(*choices: str) -> Callable[[str], Iterator[str]]:
-    """Return a check for a choice: of a replay file, cookiecutter itself checks none."""
+    """Return a check for a choice: cookiecutter does not check those of a replay file."""
 
     def check_choice(choice: str) -> Iterator[str]:
         if choice not in choices:
@@ -297,15 +298,15 @@ CHECKS = {
 def problems(variable: str) -> list[str]:
     """Return what is wrong with an answer."""
     answer = ANSWERS.get(variable)
-    if not isinstance(answer, str):  # yes, no and nothing at all in a YAML configuration file
+    if not isinstance(answer, str):  # such as yes or no in a YAML configuration file
         return ['must be text: put it in quotes, such as "Parcel Tracking" or ""']
     if answer == TO_FILL_IN:
-        return [f"must be filled in: {TO_FILL_IN} only marks its place"]
+        return [f"must be filled in: {TO_FILL_IN} is a placeholder"]
     return list(CHECKS[variable](answer))
 
 
 def contradictions() -> dict[str, list[str]]:
-    """Return the answers that disagree with what cookiecutter derived from them."""
+    """Return the answers that contradict the variables derived from them."""
     found: dict[str, list[str]] = {}
     for question, derived in derive(ANSWERS).items():
         stale = [name for name, value in derived.items() if ANSWERS.get(name) != value]
@@ -327,7 +328,7 @@ def argument(name: str, value: str) -> str:
 
 
 def shell_quote(text: str) -> str:
-    """Return a text as the shell takes it for one word; on Windows cmd and PowerShell alike."""
+    """Quote a text as one word for the shell; on Windows for cmd and PowerShell."""
     if os.name != "nt":
         return shlex.quote(text)
     return text if re.fullmatch(r"[\w.:/\\=-]+", text) else f'"{text}"'

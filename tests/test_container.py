@@ -29,7 +29,7 @@ SECRETS = (".env", "secrets/api_keys", ".git/config", "src/my_service/.env", "co
 
 @pytest.fixture
 def project_with_secrets(bake: Bake, tmp_path: Path, request: pytest.FixtureRequest) -> Path:
-    """Return a project of somebody who has secrets beside the code."""
+    """Return a project with secrets beside the code."""
     copy = tmp_path / "my-service"
     shutil.copytree(bake(**getattr(request, "param", {})), copy)
     for secret in SECRETS:

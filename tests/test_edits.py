@@ -80,7 +80,7 @@ def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def make_project(bake: Bake, tmp_path: Path, mypy_cache: Path) -> MakeProject:
-    """Return what makes a project of somebody who has just cloned it, and edits it."""
+    """Return a function that makes a fresh clone of a project, to edit."""
     numbers = count()
 
     def make(answers: Answers, edits: list[Edit]) -> Project:

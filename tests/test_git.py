@@ -92,7 +92,7 @@ def test_git_may_be_too_old_to_name_the_first_branch(output: Path, tmp_path: Pat
 
 
 def test_git_needs_no_identity(output: Path, tmp_path: Path) -> None:
-    nobody = {"HOME": str(tmp_path), "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-    finished = run_cookiecutter(output, env=nobody)
+    anonymous = {"HOME": str(tmp_path), "GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
+    finished = run_cookiecutter(output, env=anonymous)
     assert finished.returncode == 0, finished.stderr
     assert (output / "my-service/.git").is_dir()

@@ -3,7 +3,7 @@
 from support.generation import Bake
 from support.mutants import MODULES, MUTATED, find_modules
 
-# Modules that are left out: programs, tables, and what starts or assembles a service.
+# Modules that are not mutated: programs, tables, and what starts or assembles a service.
 LEFT_OUT = {"__init__", "__main__", "app", "cli", "commands", "database", "errors", "main"}
 LEFT_OUT |= {"migrate", "server"}
 

@@ -160,9 +160,9 @@ def test_no_log_of_a_proxy_has_a_key(
     run = run_nginx if proxy == "nginx" else run_caddy
     work = tmp_path / "proxy"
     work.mkdir()
-    with socket.socket() as nobody:
-        nobody.bind(("127.0.0.1", 0))  # bound, but it does not listen: the service is down
-        with run(block, nobody.getsockname()[1], work) as port:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # bound, but it does not listen: the service is down
+        with run(block, unused.getsockname()[1], work) as port:
             down = replace(proxied.live, port=port)
             for location in down.locations:
                 assert down.ask(f"{PREFIX}/users/me", key, location=location).status == 502

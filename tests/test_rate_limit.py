@@ -117,7 +117,7 @@ def test_processes_that_count_in_their_own_memory_are_warned_of(
     with run_service(limited_project, LIMITED, tmp_path, WORKERS="2") as live:
         assert own_status(live) == 200
     log = live.log.read_text(encoding="utf-8")
-    assert log.count("Each of the 2 processes counts requests for itself") == 1
+    assert log.count("2 processes count requests separately") == 1
 
 
 def test_wrong_keys_lock_their_sender_out(limited_project: Path, tmp_path: Path) -> None:

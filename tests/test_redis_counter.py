@@ -52,7 +52,7 @@ def test_wrong_password_ends_serve_with_one_line(
     assert served.returncode == 3, served.stderr
     messages = [json.loads(line)["message"] for line in served.stderr.splitlines()]
     reason = (
-        "RATE_LIMIT_STORAGE_URL: Redis answered with an error"
+        "RATE_LIMIT_STORAGE_URL: Redis responded with an error"
         " (WRONGPASS: it refused the user name or the password)"
     )
     # Where several processes serve, their parent says of one that it failed to start.

@@ -15,8 +15,8 @@ def test_a_key_is_rotated_without_a_failed_request(bake: Bake, tmp_path: Path) -
     project = bake(deployment="kubernetes")
     rollout = Rollout(project, tmp_path)
     load = run_async(rotate(rollout, new_key(project), new_key(project)))
-    assert set(load.answers) == {"HTTP/1.1 200 OK"}
-    assert len(load.answers) > 10 * CLIENTS
+    assert set(load.responses) == {"HTTP/1.1 200 OK"}
+    assert len(load.responses) > 10 * CLIENTS
     assert set(load.handshakes) == {"101"}
     assert len(load.handshakes) > STREAMING_CLIENTS  # each was closed, and opened anew
     assert load.echoes > 10

@@ -40,7 +40,7 @@ def test_rows_say_how_or_why_not(project: Path) -> None:
         requirement, how, test, owner = row
         assert re.match(r"(\d+\.\d+\.\d+|API\d+) ?", requirement), requirement
         assert how != "-", requirement
-        # What no test proves is left to the owner.
+        # Rows without a test are the owner's task.
         assert (test, owner) != ("-", "-"), requirement
 
 

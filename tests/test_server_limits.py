@@ -90,7 +90,7 @@ def read(connection: socket.socket) -> bytes:
 
 
 def is_refused(live: Live) -> bool:
-    """Return whether nobody listens on the port of a service any more."""
+    """Return whether the port of a service is closed."""
     try:
         connect(live).close()
     except ConnectionRefusedError:

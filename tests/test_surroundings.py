@@ -1,4 +1,4 @@
-"""Hostile surroundings: what is there is kept, and nothing is left half-written."""
+"""Hostile surroundings: existing files are kept, and no file is half-written."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""No body that a valid key sends breaks the service, and none of it is written down."""
+"""No body that a valid key sends breaks the service, and none of it is logged."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +8,7 @@ from support.combinations import CORE, name
 from support.generation import Bake
 from support.live import Live, run_app
 
-PASSWORD = "correct-horse-battery"  # noqa: S105 - it is told to nobody
+PASSWORD = "correct-horse-battery"  # noqa: S105 - used in this test only
 DOCUMENTS = {
     "not a number": b'{"user": NaN, "new_password": "correct-horse-battery"}',
     "infinite": b'{"user": 1e400, "new_password": "correct-horse-battery"}',
@@ -57,7 +57,7 @@ def test_an_invalid_document_is_refused_and_not_repeated(live: Live, kind: str) 
         answer = live.ask("/admin/password_reset", live.keys["admin"], body=document, **sent)
         assert answer.status in (400, 422), description
         assert PASSWORD not in answer.body.decode(), description
-        if len(document) < 10_000:  # of a longer one the rest can hide the answer from us
+        if len(document) < 10_000:  # the rest of a longer one can hide the response
             refused = live.ask("/admin/password_reset", body=document, **sent)
             assert refused.status == 401, description
     assert PASSWORD not in live.log.read_text(encoding="utf-8")

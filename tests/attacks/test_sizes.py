@@ -79,7 +79,7 @@ def test_a_large_upload_without_a_key_takes_no_memory(live: Live) -> None:
             for _ in range(60):
                 connection.sendall(b"x" * 2**20)
         except OSError:
-            pass  # the server has answered and hung up
+            pass  # the server has responded and closed
     assert peak() - before < 5 * 1024
 
 

@@ -19,7 +19,7 @@ AXE = PACKAGES / "axe-core" / "axe.min.js"
 
 
 def navigation_status(site: Site, path: str = "/users/me") -> int:
-    """Return how the service answers a navigation of this browser."""
+    """Return the response to a navigation of this browser."""
     page = site.context.new_page()
     response = page.goto(site.url + path)
     page.close()

@@ -106,7 +106,7 @@ class Site:
         return page
 
     def open_docs(self) -> Page:
-        """Open the docs as somebody who may, but whose browser has no key."""
+        """Open the docs with permission, in a browser without a key."""
         if self.production:
             self.context.route("**/docs", self._let_in)
             self.context.route("**/openapi.json", self._let_in)

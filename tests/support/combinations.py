@@ -26,7 +26,7 @@ def choices(template: Path) -> dict[str, list[str]]:
 
 
 def core(options: dict[str, list[str]]) -> list[Answers]:
-    """Return the combinations that change the most; other answers are left to the defaults."""
+    """Return the combinations that change the most; other answers have their defaults."""
     return _product({question: options[question] for question in _CORE})
 
 

@@ -44,8 +44,8 @@ def describe(files: dict[str, bytes]) -> str:
     tree = "\n".join(sorted(files))
     return f"""# An example
 
-A service as it is generated with {answers}, and the defaults for all other
-questions. `make example` writes this folder.
+A service generated with {answers}, and the defaults for all other
+prompts. `make example` writes this folder.
 
 ## Key files
 
@@ -60,7 +60,7 @@ questions. `make example` writes this folder.
 
 
 def main() -> None:
-    """Write the example anew."""
+    """Write the example."""
     with TemporaryDirectory() as folder:
         files = make_example(generate(Path(folder), hooks=False, **ANSWERS))
     shutil.rmtree(EXAMPLE, ignore_errors=True)

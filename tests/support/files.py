@@ -7,12 +7,12 @@ RESERVED_ON_WINDOWS = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGN
 
 
 def tree(project: Path) -> list[Path]:
-    """Return the files and folders of a generated project, those of git left out."""
+    """Return the files and folders of a generated project, except those of git."""
     return [path for path in sorted(project.rglob("*")) if ".git" not in path.parts]
 
 
 def contents(project: Path) -> dict[str, bytes]:
-    """Return the files of a generated project with their content, those of git left out."""
+    """Return the files of a generated project with their content, except those of git."""
     files = [path for path in tree(project) if path.is_file()]
     return {file.relative_to(project).as_posix(): file.read_bytes() for file in files}
 

@@ -1,7 +1,7 @@
 """Mutation testing of generated code, with the generated suite alone as judge: `make mutants`.
 
 Each change that no test notices is shown, unless it is listed below with the reason why it changes
-nothing that anybody can see.
+nothing that can be observed.
 """
 
 import re

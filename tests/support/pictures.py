@@ -49,7 +49,7 @@ def take_sign_in(site: Site) -> None:
 
 
 def take_terminal() -> None:
-    """Write the picture of a run of cookiecutter, with the answers of somebody who types."""
+    """Write the picture of a run of cookiecutter, with typed answers."""
     typed = ["Parcel Tracking", "", "Tells where a parcel is.", "Ada Lovelace"]
     typed += ["4", "", "", "2", "", "", "", ""]
     with TemporaryDirectory() as folder:

@@ -85,12 +85,12 @@ async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> Non
 
 
 class Load:
-    """Clients that call without a pause, each with the key that they have now."""
+    """Clients that call without a pause, each with its current key."""
 
     def __init__(self, port: int, key: str) -> None:
         self.port = port
         self.key = key
-        self.answers: list[str] = []
+        self.responses: list[str] = []
         self.handshakes: list[str] = []
         self.echoes = 0
         self.events = 0
@@ -106,15 +106,15 @@ class Load:
     async def send_requests(self) -> None:
         """Send one request after the other."""
         while True:
-            answer = await self.call(self.key)
-            self.answers.append(answer.partition("\r\n")[0])
+            response = await self.call(self.key)
+            self.responses.append(response.partition("\r\n")[0])
 
     async def read_events(self) -> None:
         """Read streams of events, one after the other."""
         while True:
             stream = await self.call(self.key, "/events")
             complete = stream.endswith("0\r\n\r\n")
-            self.answers.append(stream.partition("\r\n")[0] if complete else "a stream was cut")
+            self.responses.append(stream.partition("\r\n")[0] if complete else "a stream was cut")
             self.events += stream.count("data:")
 
     async def keep_websocket(self) -> None:

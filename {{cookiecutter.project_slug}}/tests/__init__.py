@@ -23,9 +23,9 @@ REQUIRED = {"DATABASE_URL": f"sqlite:///{(DATABASES / 'empty.db').as_posix()}"}
 
 
 def _isolate() -> None:
-    """Keep the settings of this machine out of the tests, whatever settings there are or will be."""
+    """Hide the settings of this machine from the tests, whichever settings there are."""
     os.environ |= {"ENV_FILE": os.devnull, "CONFIG_FILE": os.devnull, "SECRETS_DIR": os.devnull}
-    # Only now: these variables are read when the module is imported.
+    # Imported only now: the module reads these variables on import.
 {% if cookiecutter.__database %}
     from {{ cookiecutter.__package }}.migrate import (
         MigrationSettings as Settings,

@@ -27,7 +27,7 @@ def app() -> FastAPI:
 
 @pytest.fixture
 async def client(app: FastAPI) -> AsyncIterator[httpx2.AsyncClient]:
-    """Return a client of the service, which shows errors of the service as its callers see them."""
+    """Return a client of the service, which shows errors of the service as clients see them."""
     transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
     async with httpx2.AsyncClient(transport=transport, base_url=base_url(app)) as client:
         yield client

@@ -69,7 +69,7 @@ UNKNOWN_KEY = keys.generate_key()
 
 
 def make_entry(key: str, **fields: Any) -> KeyEntry:
-    """Return the entry of a key, of the consumer `web` unless another one is named."""
+    """Return the entry of a key, by default of the consumer `web`."""
     return KeyEntry.model_validate({"consumer": "web", "sha256": keys.hash_key(key), **fields})
 
 
@@ -132,7 +132,7 @@ async def greeting(consumer: OptionalConsumer) -> str | None:
 
 @router.post("/notes", dependencies=[Security(get_api_key, scopes=["admin"])], status_code=204)
 async def write_note(note: dict[str, str]) -> None:
-    """Take a body from consumers with the scope `admin`."""
+    """Accept a body from consumers with the scope `admin`."""
 
 
 @router.websocket("/feed")
@@ -160,7 +160,7 @@ LOCATIONS = make_locations(make_settings())
 
 
 def with_key(location: Location, *sent: str) -> dict[str, Any]:
-    """Return what httpx needs to send keys in a location, which its OpenAPI scheme describes."""
+    """Return the arguments with which httpx sends keys in a location, from its OpenAPI scheme."""
     model = location.scheme.model
     if not isinstance(model, APIKey):
         return {"headers": [("Authorization", f"Bearer {key}".encode()) for key in sent]}
@@ -185,13 +185,13 @@ def host_of(app: FastAPI) -> str:
     return "service.test"
 
 
-# What a server announces that can respond to a WebSocket handshake as it responds to a request.
+# The ASGI extension of a server that can refuse a WebSocket with an HTTP response.
 DENIAL: dict[str, object] = {"websocket.http.response": {}}
 
 
 @dataclass
 class ASGIResponse:
-    """What an ASGI application sent, and how often it called `receive()`."""
+    """The messages that an ASGI application sent, and its number of `receive()` calls."""
 
     messages: list[Message] = field(default_factory=list)
     receives: int = 0
@@ -220,7 +220,7 @@ def make_scope(
     root_path: str = "",
     extensions: dict[str, object] | None = DENIAL,
 ) -> Scope:
-    """Return what a server tells an ASGI application about a request."""
+    """Return the ASGI scope of a request, as a server makes it."""
     sent = {"host": host, **(headers or {})}
     scope: Scope = {
         "type": "websocket" if websocket else "http",
@@ -276,7 +276,7 @@ async def call_asgi(
 
 
 def to_asgi(request: dict[str, Any]) -> dict[str, Any]:
-    """Return the request of `with_key` in the words of `call_asgi`."""
+    """Return the request of `with_key` as arguments of `call_asgi`."""
     headers = dict(request.get("headers", {}))
     return {
         "headers": {name: bytes(value).decode() for name, value in headers.items()},

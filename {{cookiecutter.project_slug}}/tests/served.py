@@ -16,7 +16,7 @@ HANDSHAKE = (
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
-    """Respond with the path, or as it says."""
+    """Respond with the path, or as the path says."""
     if scope["type"] == "lifespan":
         await receive()
         await send({"type": "lifespan.startup.complete"})
@@ -70,13 +70,13 @@ class Connection:
         return self.receive()
 
     def receive(self) -> bytes:
-        """Return what arrives next; fail if it is nothing."""
+        """Return the data that arrives next; fail if the connection is closed."""
         data = self.socket.recv(65536)
         assert data, "the connection was closed"
         return data
 
     def read(self) -> bytes:
-        """Return all until the server closes the connection."""
+        """Return all data until the server closes the connection."""
         received = b""
         with suppress(ConnectionError):
             while data := self.socket.recv(65536):

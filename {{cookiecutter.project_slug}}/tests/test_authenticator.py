@@ -37,7 +37,7 @@ HOUR = timedelta(hours=1)
 
 
 class FakeStore:
-    """A store that holds one key, and notes what it is asked."""
+    """A store that holds one key, and records its queries."""
 
     def __init__(self, record: KeyRecord) -> None:
         self.record = record
@@ -46,10 +46,10 @@ class FakeStore:
         self.events: list[str] = []
 
     def peek(self, digest: str) -> None:
-        """Know nothing."""
+        """Return None: only `find` knows the key."""
 
     def knows(self, digest: str) -> bool:
-        """Know nothing."""
+        """Return False: only `find` knows the key."""
         return False
 
     async def find(self, digest: str) -> KeyRecord | None:
@@ -88,7 +88,7 @@ def make_context(*sent: str, client: str = "127.0.0.1") -> RequestContext:
 async def authenticate(
     record: KeyRecord, *sent: str, client: str = "127.0.0.1"
 ) -> tuple[Reason | None, FakeStore]:
-    """Return why keys are refused, and the store that was asked."""
+    """Return why keys are refused, and the store that was queried."""
     store = FakeStore(record)
     scope = make_scope("/")
     scope["state"] = {STATE_KEY: make_context(*sent, client=client)}

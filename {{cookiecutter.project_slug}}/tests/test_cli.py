@@ -1,4 +1,4 @@
-"""The program says in one line what was mistyped, and does nothing then."""
+"""The program refuses mistakes in one line and does nothing."""
 
 import json
 import os
@@ -58,7 +58,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[Any, str, 
     ],
     ids=str,
 )
-def test_a_mistake_is_one_line_that_begins_with_the_command(
+def test_mistake_is_one_line_with_the_command(
     capsys: pytest.CaptureFixture[str], folder: Path, arguments: list[str], mistake: str
 ) -> None:
     status, printed, message = run(capsys, *arguments)
@@ -125,7 +125,7 @@ def test_the_package_is_the_program(folder: Path) -> None:
     assert list(folder.iterdir()) == []
 
 
-def test_key_commands_start_without_the_web_framework(folder: Path) -> None:
+def test_key_commands_import_no_web_framework(folder: Path) -> None:
     code = f"import sys, {cli.__name__}; print(*sys.modules)"
     environment = os.environ | {"PYTHONPATH": str(SOURCE)}
     finished = subprocess.run(

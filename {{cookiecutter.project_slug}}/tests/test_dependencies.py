@@ -1,4 +1,4 @@
-"""What endpoints get when they ask for a key, and how tests replace it."""
+"""The dependencies that require a key, and how tests override them."""
 
 from typing import Annotated
 
@@ -20,7 +20,7 @@ from .helpers import ADMIN_KEY, UNKNOWN_KEY, WEB_KEY, call_asgi, to_asgi, with_k
 
 pytestmark = pytest.mark.anyio
 
-SOMEBODY = Consumer("somebody", frozenset({"admin"}), "id", "test")
+TESTER = Consumer("tester", frozenset({"admin"}), "id", "test")
 
 
 async def test_endpoint_gets_the_consumer(client: httpx2.AsyncClient, location: Location) -> None:
@@ -87,10 +87,10 @@ async def test_optional_key_has_to_be_valid(app: FastAPI, location: Location) ->
 
 
 async def test_override_is_used_without_a_key(app: FastAPI) -> None:
-    app.dependency_overrides[get_api_key] = lambda: SOMEBODY
+    app.dependency_overrides[get_api_key] = lambda: TESTER
     response = await call_asgi(app, "/_tests/whoami")
     assert response.status == 200
-    assert b"somebody" in response.messages[1]["body"]
+    assert b"tester" in response.messages[1]["body"]
     assert (await call_asgi(app, "/_tests/feed", websocket=True)).status == 101
     del app.dependency_overrides[get_api_key]
     assert (await call_asgi(app, "/_tests/whoami")).status == 401
@@ -98,13 +98,13 @@ async def test_override_is_used_without_a_key(app: FastAPI) -> None:
 
 
 async def test_override_is_used_with_any_key(app: FastAPI, location: Location) -> None:
-    app.dependency_overrides[get_api_key] = lambda: SOMEBODY
+    app.dependency_overrides[get_api_key] = lambda: TESTER
     for key in (WEB_KEY, UNKNOWN_KEY):
         response = await call_asgi(app, "/_tests/whoami", **to_asgi(with_key(location, key)))
-        assert b"somebody" in response.messages[1]["body"]
+        assert b"tester" in response.messages[1]["body"]
 
 
-async def test_override_that_refuses_is_heard(app: FastAPI) -> None:
+async def test_override_may_refuse(app: FastAPI) -> None:
     async def refuse(request: Request) -> None:
         raise ValueError("the override ran")
 
@@ -113,7 +113,7 @@ async def test_override_that_refuses_is_heard(app: FastAPI) -> None:
         await call_asgi(app, "/_tests/whoami")
 
 
-async def test_mounted_application_has_overrides_of_its_own(app: FastAPI) -> None:
+async def test_mounted_application_has_own_overrides(app: FastAPI) -> None:
     mounted, other = FastAPI(), FastAPI()
     for application in (mounted, other):
 
@@ -124,7 +124,7 @@ async def test_mounted_application_has_overrides_of_its_own(app: FastAPI) -> Non
     app.mount("/_mounted", mounted)
     app.mount("/_other", other)
     app.router.routes[:0] = [app.router.routes.pop(), app.router.routes.pop()]
-    mounted.dependency_overrides[get_api_key] = lambda: SOMEBODY
+    mounted.dependency_overrides[get_api_key] = lambda: TESTER
     assert (await call_asgi(app, "/_mounted/whoami")).status == 200
     assert (await call_asgi(app, "/_other/whoami")).status == 401
     assert (await call_asgi(app, "/_tests/whoami")).status == 401

@@ -75,7 +75,7 @@ async def test_page_remembers_a_key_in_development_only(development: bool) -> No
     assert f'"persistAuthorization": {json.dumps(development)}' in page
 
 
-async def test_page_asks_no_other_site_but_the_cdn() -> None:
+async def test_page_loads_files_from_the_cdn_only() -> None:
     page = await get_page()
     assert set(re.findall(r"https?://[^/\"']+", page)) == {"https://cdn.jsdelivr.net"}
     assert '"url": "openapi.json"' in page

@@ -125,7 +125,7 @@ async def test_log_and_response_differ_in_the_reason(
         assert line == common | own
 
 
-# For each reason the request that is refused for it, and what the log adds to the reason.
+# For each reason: a request that is refused for it, and the details in the log.
 REQUESTS: dict[Reason, tuple[dict[str, Any], dict[str, str]]] = {
     Reason.MISSING: ({}, {}),
     Reason.MALFORMED: (with_key(LOCATION, "wrong"), {}),
@@ -161,7 +161,7 @@ REQUESTS: dict[Reason, tuple[dict[str, Any], dict[str, str]]] = {
 {% endif %}
 }
 {% if cookiecutter.__limited %}
-# The settings with which a request is refused for a reason.
+# The settings under which a request is refused for a reason.
 SETTINGS: dict[str, dict[str, Any]] = {
     "throttled": {"failed_attempts_limit": "1/minute"},
     "over_limit": {"rate_limit": "1/minute"},
@@ -202,7 +202,7 @@ async def refuse(reason: Reason, monkeypatch: pytest.MonkeyPatch) -> httpx2.Resp
 
 
 def write_access_line() -> dict[str, Any]:
-    """Return the line that the access log has about the request that was handled last."""
+    """Return the access log line of the last request."""
     arguments = ("127.0.0.1:50000", "POST", "/_tests/notes", "1.1", 401)
     fields = {"name": "uvicorn.access", "msg": "%s %s %s %s %s", "args": arguments}
     line: dict[str, Any] = json.loads(
@@ -212,7 +212,7 @@ def write_access_line() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("reason", Reason, ids=str)
-async def test_reason_is_in_a_warning_and_in_the_access_line(
+async def test_reason_is_in_warning_and_access_line(
     lines: Lines, monkeypatch: pytest.MonkeyPatch, reason: Reason
 ) -> None:
     response = await refuse(reason, monkeypatch)
@@ -238,7 +238,7 @@ async def test_every_401_is_the_same_response(monkeypatch: pytest.MonkeyPatch) -
     assert len(seen) == 1
 
 
-async def test_misplaced_key_is_told_with_its_place(
+async def test_misplaced_key_event_names_its_place(
     client: httpx2.AsyncClient, lines: Lines
 ) -> None:
     await client.get("/_tests/whoami", headers={"X-Elsewhere": WEB_KEY})
@@ -264,7 +264,9 @@ async def test_refused_websocket_is_logged_once(
     assert [event["reason"] for event in lines.events] == ["missing"]
 
 
-async def test_answered_request_is_not_logged(client: httpx2.AsyncClient, lines: Lines) -> None:
+async def test_authenticated_request_is_not_a_refusal(
+    client: httpx2.AsyncClient, lines: Lines
+) -> None:
     await client.get("/_tests/whoami", **with_key(LOCATION, WEB_KEY))
     await client.get("/_tests/greeting", **with_key(LOCATION, WEB_KEY))
     await client.get("/_tests/no-such-path", **with_key(LOCATION, WEB_KEY))

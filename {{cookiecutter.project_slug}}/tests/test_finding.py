@@ -1,4 +1,4 @@
-"""`keys find` tells whose key was written to stdin, and `keys list` selects."""
+"""`keys find` names the consumer of a key from stdin, and `keys list` filters."""
 
 import io
 import json
@@ -61,7 +61,7 @@ def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     ],
     ids=["valid", "expired", "disabled", "unknown", "mistyped", "foreign"],
 )
-def test_find_tells_whose_key_it_is(run: Run, key: str, found: str) -> None:
+def test_find_names_the_consumer(run: Run, key: str, found: str) -> None:
     printed = run("find", text=f"  {key}\n")
     assert printed.replace(keys.key_id(keys.hash_key(key)), "ID") == f"{found}\n"
     state: str = json.loads(run("find", "--json", text=key))["state"]
@@ -69,7 +69,7 @@ def test_find_tells_whose_key_it_is(run: Run, key: str, found: str) -> None:
 {% if cookiecutter.__database %}
 
 
-def test_find_tells_since_when_a_key_is_revoked(run: Run) -> None:
+def test_find_says_when_a_key_was_revoked(run: Run) -> None:
     key_id = keys.key_id(keys.hash_key(WEB_KEY))
     run("revoke", key_id)
     assert f"Key {key_id} 'laptop' of web: revoked since 20" in run("find", text=WEB_KEY)

@@ -136,7 +136,7 @@ def test_other_scopes_are_refused(scope: str) -> None:
         ("2030-12-31T12:00:00.25Z", datetime(2030, 12, 31, 12, 0, 0, 250_000, tzinfo=UTC)),
     ],
 )
-def test_expiry_is_a_last_day_or_a_moment(text: str, end: datetime) -> None:
+def test_expiry_is_a_last_day_or_a_time(text: str, end: datetime) -> None:
     expires = keys.parse_expires(text)
     assert expires == end
     assert expires.utcoffset() == timedelta()
@@ -168,7 +168,7 @@ def test_other_expiries_are_refused(text: str) -> None:
         keys.parse_expires(text)
 
 
-def test_moment_without_offset_is_refused() -> None:
+def test_time_without_offset_is_refused() -> None:
     with pytest.raises(ValueError, match=r"no UTC offset: append Z .* 2030-12-31T12:00:00Z"):
         keys.parse_expires("2030-12-31T12:00:00")
     with pytest.raises(ValueError, match="no UTC offset"):

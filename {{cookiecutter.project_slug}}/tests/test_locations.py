@@ -52,7 +52,7 @@ def test_every_key_is_taken(location: Location, sent: tuple[str, ...]) -> None:
     ]
 
 
-def test_nothing_is_taken_from_an_empty_request(location: Location) -> None:
+def test_empty_request_has_no_key(location: Location) -> None:
     assert location.take(make_scope("/")) == []
 
 
@@ -156,7 +156,7 @@ def test_other_cookies_stay(line: str, kept: str | None) -> None:
     assert sent == (kept.encode() if kept else None)
 
 
-def test_no_key_has_quotes() -> None:
+def test_quoted_key_is_refused() -> None:
     assert not keys.is_well_formed(f'"{WEB_KEY}"')
 {% endif %}
 {% if cookiecutter.__query %}
@@ -175,7 +175,7 @@ def test_no_key_has_quotes() -> None:
         ("ENCODED=KEY", ["KEY"], ""),
     ],
 )
-def test_key_is_taken_from_the_url(query: str, found: list[str], kept: str) -> None:
+def test_key_is_removed_from_the_url(query: str, found: list[str], kept: str) -> None:
     location = QueryLocation("api_key")
     name = location.parameter
     encoded = "".join(f"%{ord(character):02x}" for character in name)

@@ -104,7 +104,7 @@ def test_error_of_a_foreign_handler_is_redacted(
     assert all(line.startswith(("Could not", "  ")) for line in written.splitlines())
 
 
-def test_uncaught_exception_of_the_process_is_redacted(log: io.StringIO) -> None:
+def test_uncaught_process_exception_is_redacted(log: io.StringIO) -> None:
     try:
         try:
             raise KeyError(KEY)
@@ -119,7 +119,7 @@ def test_uncaught_exception_of_the_process_is_redacted(log: io.StringIO) -> None
 
 
 @pytest.mark.parametrize("error", [ValueError(KEY), SystemExit(KEY)], ids=["error", "exit"])
-def test_uncaught_exception_of_a_thread_is_redacted(
+def test_uncaught_thread_exception_is_redacted(
     log: io.StringIO, error: BaseException, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail() -> None:
@@ -260,7 +260,7 @@ def test_text_line_names_its_fields() -> None:
 @pytest.mark.parametrize(
     ("message", "args"), [("%s", ("é",)), ("100%", ()), ("%(a)s", ({"a": "b"},)), ("key", ("x",))]
 )
-def test_message_is_that_of_logging_where_it_has_one(message: str, args: tuple[object]) -> None:
+def test_message_is_the_same_as_in_logging(message: str, args: tuple[object]) -> None:
     record = logging.LogRecord("service", logging.INFO, __file__, 1, message, args, None)
     try:
         expected = record.getMessage()
@@ -290,7 +290,7 @@ def test_fields_do_not_replace_those_of_the_line() -> None:
     assert line == {"level": "INFO", "logger": "service", "message": "done", "order_id": 7}
 
 
-def test_fields_that_are_not_json_are_written_as_text() -> None:
+def test_non_json_fields_are_written_as_text() -> None:
     for value in (float("nan"), {("a", 1): 2}, object):
         line = format_json(make_record(), {"value": value, "order_id": 7})
         assert json.loads(line)["value"] == str(value)

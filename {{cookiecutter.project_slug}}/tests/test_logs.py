@@ -200,5 +200,5 @@ async def test_nothing_that_is_looked_up_is_logged(
             assert secret not in log.text.getvalue()
 
 
-def test_telemetry_exports_no_exception_as_it_was_raised(app: FastAPI) -> None:
+def test_telemetry_exports_no_raw_exception(app: FastAPI) -> None:
     assert app._telemetry.get("logs") is False

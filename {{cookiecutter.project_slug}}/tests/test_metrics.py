@@ -11,7 +11,7 @@ from .helpers import LOCATIONS, UNKNOWN_KEY, WEB_KEY, with_key
 
 
 class Counter:
-    """A counter that keeps the labels it is given."""
+    """A counter that records its labels."""
 
     def __init__(self) -> None:
         self.labels: list[dict[str, str]] = []

@@ -55,7 +55,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 def signed(key: str = ADMIN_KEY, **headers: str) -> dict[str, Any]:
-    """Return a request with a key and these headers, in the words of `call_asgi`."""
+    """Return a request with a key and these headers, as arguments of `call_asgi`."""
     request = to_asgi(with_key(LOCATIONS[0], key))
     request["headers"] |= headers
     return request
@@ -159,7 +159,7 @@ RANDOM = WEB_KEY.removeprefix(f"{keys.PREFIX}_")
     ],
     ids=["number", "commits", "token", "prefixed digest", "prefixed id", "cut off", "no prefix"],
 )
-async def test_what_is_no_key_reaches_the_endpoint_unchanged(app: FastAPI, text: str) -> None:
+async def test_other_text_reaches_the_endpoint_unchanged(app: FastAPI, text: str) -> None:
     router = APIRouter()
 
     @router.get("/_echo/{text}")
@@ -259,7 +259,7 @@ async def test_redirect_never_repeats_the_host(path: str, query: str, target: st
         assert response.headers["location"] == target
 
 
-async def test_redirect_leads_to_no_other_host() -> None:
+async def test_redirect_stays_on_the_host() -> None:
     app = make_plain_app()
 
     @app.get("/{path:path}/page")
@@ -408,7 +408,7 @@ async def test_query_over_the_limit_is_414(app: FastAPI, size: int, status: int)
 
 
 @pytest.mark.parametrize("extensions", [{}, None])
-async def test_oversized_handshake_is_closed_where_the_server_sends_no_response(
+async def test_oversized_handshake_is_closed(
     app: FastAPI, extensions: dict[str, object] | None
 ) -> None:
     for parts in ({"query": "q" * MAX_QUERY_SIZE * 2}, {"headers": {"a": "b" * MAX_HEADERS_SIZE}}):
@@ -433,7 +433,7 @@ async def test_oversized_query_is_not_read(
     assert {*read} == {b""}
 
 
-async def test_head_is_answered_wherever_get_is(app: FastAPI) -> None:
+async def test_head_works_wherever_get_does(app: FastAPI) -> None:
     mounted = FastAPI()
 
     @mounted.get("/page")

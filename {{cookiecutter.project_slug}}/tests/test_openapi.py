@@ -43,7 +43,7 @@ REFUSED = {"401"}
 
 @pytest.fixture
 def document(app: FastAPI) -> Document:
-    """Return the document of the service, as asked for a second time."""
+    """Return the document of the service, requested for the second time."""
     app.openapi()
     return app.openapi()
 
@@ -135,7 +135,7 @@ def test_every_operation_has_a_client_error(document: Document) -> None:
             assert statuses, f"{method} {path}"
 
 
-def test_validation_error_has_the_fields_that_are_sent(app: FastAPI, document: Document) -> None:
+def test_validation_error_lists_only_sent_fields(app: FastAPI, document: Document) -> None:
     sent = {"loc", "msg", "type"}
     assert document["components"]["schemas"]["ValidationError"]["properties"].keys() == sent
 
@@ -148,7 +148,7 @@ def test_info_is_complete(document: Document) -> None:
 {% if cookiecutter.__cookie %}
 
 
-def test_unsafe_operation_may_be_refused_to_other_origins(app: FastAPI) -> None:
+def test_unsafe_operation_documents_cross_origin_403(app: FastAPI) -> None:
     @app.post("/_tests/unsafe", dependencies=[Security(get_api_key)])
     async def unsafe() -> None:
         pass
@@ -226,7 +226,7 @@ def test_own_error_model_is_kept() -> None:
     assert set(schema_of(document, responses["401"])["properties"]) == {"detail"}
 
 
-def test_requests_that_the_service_sends_need_no_key() -> None:
+def test_webhooks_and_callbacks_need_no_key() -> None:
     app, callbacks = make_app(), APIRouter()
 
     @callbacks.post("{$request.body#/url}")
@@ -248,7 +248,7 @@ def test_requests_that_the_service_sends_need_no_key() -> None:
     assert job["security"] == ANY_KEY
 
 
-def test_document_follows_routes_that_are_added_later(app: FastAPI) -> None:
+def test_document_includes_routes_added_later(app: FastAPI) -> None:
     app.openapi()
 
     @app.get("/later")
@@ -297,7 +297,7 @@ def mount_in_mounts(app: FastAPI, mounted: FastAPI) -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("own_first", [True, False])
 @pytest.mark.parametrize("mount", [mount_directly, mount_in_router, mount_in_mounts])
-async def test_mounted_application_documents_every_location(mount: Any, own_first: bool) -> None:
+async def test_mounted_document_has_every_location(mount: Any, own_first: bool) -> None:
     app, mounted = make_app(), make_mounted()
     mount(app, mounted)
     if own_first:
@@ -316,7 +316,7 @@ async def test_mounted_application_documents_every_location(mount: Any, own_firs
 
 
 def extend(app: FastAPI) -> None:
-    """Do what FastAPI's documentation says about extending OpenAPI."""
+    """Extend OpenAPI as FastAPI's documentation does."""
 
     def custom_openapi() -> Document:
         if not app.openapi_schema:

@@ -1,7 +1,7 @@
 {% if cookiecutter.__whole_app %}
-"""Everything needs a key but public operations, and the key is checked before the body is read."""
+"""All but public operations need a key, and the key is checked before the body is read."""
 {% else %}
-"""Endpoints that ask for a key get it checked before their body is read."""
+"""The key is checked before the body is read, wherever an endpoint requires one."""
 {% endif %}
 
 from pathlib import Path
@@ -71,7 +71,7 @@ from .helpers import (
 pytestmark = pytest.mark.anyio
 
 KEY = to_asgi(with_key(LOCATIONS[0], WEB_KEY))
-# What responds without a key. Add a route here when you mean it to be public.
+# The public routes. Add each route that you make public.
 PUBLIC = {
 {% if cookiecutter.__endpoints %}
     ("GET", "/"),
@@ -151,7 +151,7 @@ class ReadBodyMiddleware:
         await self.app(scope, receive, send)
 
 
-async def test_other_middleware_reads_no_body_without_a_key(app: FastAPI) -> None:
+async def test_owner_middleware_reads_no_body_without_key(app: FastAPI) -> None:
     app.add_middleware(ReadBodyMiddleware)
     body = b"x" * 1000
     response = await call_asgi(app, "/_tests/notes", method="POST", body=body, endless=True)
@@ -166,7 +166,7 @@ async def test_websocket_is_refused_before_it_is_accepted(app: FastAPI, location
 
 
 @pytest.mark.parametrize("extensions", [{}, None])
-async def test_websocket_is_closed_where_the_server_sends_no_response(
+async def test_websocket_is_closed_without_a_response(
     app: FastAPI, extensions: dict[str, object] | None
 ) -> None:
     response = await call_asgi(app, "/_tests/feed", websocket=True, extensions=extensions)
@@ -312,26 +312,26 @@ async def test_operation_is_public_in_the_document_too() -> None:
     "declared",
     ["GET /_items", "DELETE /_items/{item}", "GET /_items/{other}", "/_items/{item}", "get /"],
 )
-def test_declaration_without_a_route_refuses_to_start(declared: str) -> None:
+def test_public_entry_without_a_route_stops_start(declared: str) -> None:
     app = make_public_app(declared)
     with pytest.raises(ValueError, match="matches no route"):
         app.protection.check_declarations()  # type: ignore[attr-defined]
 
 
-def test_router_that_is_not_included_refuses_to_start() -> None:
+def test_unincluded_public_router_stops_the_start() -> None:
     app = make_public_app(APIRouter(prefix="/forgotten"))
     with pytest.raises(ValueError, match="/forgotten"):
         app.protection.check_declarations()  # type: ignore[attr-defined]
 
 
-def test_path_of_many_segments_refuses_to_start() -> None:
+def test_multi_segment_public_path_stops_the_start() -> None:
     app = make_public_app("GET /_files/{name:path}")
     app.add_api_route("/_files/{name:path}", lambda: None)
     with pytest.raises(ValueError, match="any number of segments"):
         app.protection.check_declarations()  # type: ignore[attr-defined]
 
 
-async def test_server_is_told_that_the_service_does_not_start() -> None:
+async def test_lifespan_reports_a_failed_start() -> None:
     app = make_public_app("GET /nowhere")
     sent: list[dict[str, str]] = []
 

@@ -187,7 +187,7 @@ def test_refused_clients_that_go_on_are_closed(connect: Server) -> None:
         connection.send_until_closed(GET[:-2] + b"X: " + b"a" * 65536, pause=0.02)
 
 
-def test_slow_responses_are_not_cut(short_times: None, connect: Server) -> None:
+def test_slow_responses_are_not_cut_off(short_times: None, connect: Server) -> None:
     connection = connect()
     connection.get("/slow")
     connection.socket.settimeout(0.6)

@@ -96,7 +96,7 @@ def test_separators_remain() -> None:
 
 
 @pytest.mark.parametrize("length", range(52))
-def test_cut_keys_are_redacted(length: int) -> None:
+def test_shortened_keys_are_redacted(length: int) -> None:
     cut = KEY[: len(PREFIX) + length]
     for text in (cut, f"{cut}'", f"{OTHER}{cut}", f"{cut}{OTHER}", f"{cut}...{OTHER[-9:]}"):
         assert not leaks(keys.redact(text), KEY, OTHER)
@@ -105,7 +105,7 @@ def test_cut_keys_are_redacted(length: int) -> None:
 
 
 @pytest.mark.parametrize("length", [8, 12, 19])
-def test_few_mixed_characters_after_a_prefix_are_redacted(length: int) -> None:
+def test_mixed_characters_after_a_prefix_are_redacted(length: int) -> None:
     mixed = "aB3dE5gH7jK9mN1pQ3s"[:length]
     assert keys.redact(f"key={PREFIX}{mixed}.") == f"key={REDACTED}."
 

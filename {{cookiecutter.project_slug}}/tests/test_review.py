@@ -1,4 +1,4 @@
-"""`keys review` finds the keys to look at, and so does the start of the service."""
+"""`keys review` and the start of the service find keys that need attention."""
 
 import json
 import logging
@@ -58,7 +58,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 
 
 def find(run: Run, *entries: KeyEntry) -> dict[str, list[str]]:
-    """Return the names of what is found about each key."""
+    """Return the names of the findings about each key."""
     status, printed, _ = run("--json", entries=entries)
     found = {row["id"]: list(row["findings"]) for row in json.loads(printed)}
     assert status == (3 if found else 0)
@@ -100,13 +100,11 @@ def test_table_says_what_was_found(run: Run) -> None:
     assert status == 3
     assert max(map(len, printed.splitlines())) <= 80
     assert "has expired" in words
-    assert "ends within 14 days" in words
+    assert "expires within 14 days" in words
     assert wide.sha256 not in printed
 
 
-def test_scopes_are_not_reviewed_where_the_application_has_an_error(
-    run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_broken_application_skips_scope_review(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> frozenset[str]:
         raise AttributeError("mail_server")
 
@@ -132,12 +130,12 @@ def test_use_is_reviewed(run: Run) -> None:
     table.change("old", last_used=now - timedelta(days=2))
     table.change("idle", revoked=now)
     assert find(run) == {}
-    assert run() == (0, "Nothing to look at.\n", "")
+    assert run() == (0, "No key needs attention.\n", "")
 {% else %}
 
 
-def test_nothing_to_look_at_is_success(run: Run) -> None:
-    assert run(entries=(entry("fine", 100),)) == (0, "Nothing to look at.\n", "")
+def test_review_without_findings_succeeds(run: Run) -> None:
+    assert run(entries=(entry("fine", 100),)) == (0, "No key needs attention.\n", "")
 {% endif %}
 
 
@@ -151,7 +149,7 @@ async def start(app: FastAPI) -> None:
 async def test_start_names_keys_that_end(caplog: pytest.LogCaptureFixture) -> None:
     ends = [entry("fine", 100), entry("endless"), entry("soon", 13), entry("over", -1)]
     await start(make_app(api_keys=[*ends, entry("off", -1, enabled=False)]))
-    named = "Expired keys: over of web. Keys that end within 14 days: soon of web"
+    named = "Expired keys: over of web. Keys that expire within 14 days: soon of web"
     levels = [record.levelno for record in caplog.records if record.getMessage() == named]
     assert levels == [logging.WARNING]
 
@@ -184,7 +182,7 @@ def test_a_warning_names_ten_keys() -> None:
     ids=["one", "none"],
 {% endif %}
 )
-async def test_service_whose_keys_have_ended_is_not_ready(
+async def test_service_without_valid_keys_is_not_ready(
     entries: list[KeyEntry], status: int
 ) -> None:
     app = make_app(api_keys=entries)

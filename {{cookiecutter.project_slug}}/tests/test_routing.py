@@ -156,7 +156,7 @@ async def test_root_path_is_removed(root_path: str, path: str, found: bool) -> N
     assert (route is not None) == bool(handled) == found
 
 
-async def test_route_class_with_own_rules_is_not_predicted() -> None:
+async def test_custom_route_class_is_not_predicted() -> None:
     handled: list[str] = []
     app = make_app(handled)
     for version in ("1", "2"):
@@ -166,7 +166,7 @@ async def test_route_class_with_own_rules_is_not_predicted() -> None:
     assert handled == ["version 1", "version 2"]
 
 
-async def test_application_without_routes_is_found_as_its_mount() -> None:
+async def test_mount_without_routes_is_found() -> None:
     async def plain(scope: Scope, receive: Any, send: Any) -> None:
         message: Message = {"type": "http.response.start", "status": 204, "headers": []}
         await send(message)

@@ -1,4 +1,4 @@
-"""Commands know the scopes that endpoints ask for."""
+"""Commands know the scopes that endpoints require."""
 
 from typing import Annotated, Any
 
@@ -27,7 +27,7 @@ def find_owner(consumer: CurrentConsumer) -> str:
 
 
 def find_other(token: str = "") -> str:
-    """Return what no key has to do with."""
+    """Return a value that depends on no key."""
     return token
 
 
@@ -39,24 +39,24 @@ def test_scopes_of_all_kinds_of_endpoints_are_found() -> None:
     async def endpoint(
         consumer: Annotated[Consumer, Security(get_api_key, scopes=["a", "b"])],
     ) -> None:
-        """Ask for a key with scopes."""
+        """Require a key with scopes."""
 
     @app.get("/nested")
     async def nested(
         owner: Annotated[str, Security(find_owner, scopes=["nested"])],
         other: Annotated[str, Security(find_other, scopes=["other"])],
     ) -> None:
-        """Ask for a key in a dependency of a dependency."""
+        """Require a key in a dependency of a dependency."""
 
     @app.websocket("/feed")
     async def feed(
         websocket: WebSocket, _: Annotated[Any, Security(get_api_key, scopes=["feed"])]
     ) -> None:
-        """Ask for a key before a WebSocket is accepted."""
+        """Require a key before a WebSocket is accepted."""
 
     @mounted.get("/inner")
     async def inner(owner: Annotated[str, Depends(find_owner)]) -> None:
-        """Ask for a key in a mounted application."""
+        """Require a key in a mounted application."""
 
     app.include_router(router, prefix="/v1")
     app.mount("/mounted", mounted)

@@ -62,7 +62,7 @@ class Process:
 def run_process(
     folder: Path, patch: str, workers: int = 1, **environment: str
 ) -> Iterator[Process]:
-    """Run a server in a process, and end it whatever happens."""
+    """Run a server in a process, and end it in any case."""
     process = Process(folder, workers, patch, **environment)
     try:
         yield process
@@ -73,7 +73,7 @@ def run_process(
 
 
 @needs_signals
-def test_requests_cut_at_shutdown_get_503(tmp_path: Path) -> None:
+def test_requests_cancelled_at_shutdown_get_503(tmp_path: Path) -> None:
     with run_process(tmp_path, "server.DRAIN_SECONDS = 1") as process:
         connection = Connection(process.port)
         connection.get("/slow")

@@ -51,14 +51,14 @@ NOTES = "/_tests/notes"
 
 
 def signed(key: str = ADMIN_KEY, **headers: str) -> dict[str, Any]:
-    """Return a request with a key and these headers, in the words of `call_asgi`."""
+    """Return a request with a key and these headers, as arguments of `call_asgi`."""
     request = to_asgi(with_key(LOCATIONS[0], key))
     request["headers"] |= headers
     return request
 
 
 async def run_lifespan(app: ASGIApp) -> list[str]:
-    """Start and stop an application as a server does; return what it says."""
+    """Start and stop an application as a server does; return its lifespan messages."""
     sent: list[str] = []
 
     async def receive() -> Message:
@@ -98,7 +98,7 @@ async def test_preflight_of_another_origin_is_refused() -> None:
 
 
 @pytest.mark.parametrize("query", ["", "q." * 5000], ids=["401", "414"])
-async def test_pages_of_allowed_origins_can_read_refusals(query: str) -> None:
+async def test_allowed_origins_can_read_refusals(query: str) -> None:
     app = make_app(cors_origins=(ORIGIN,))
     response = await call_asgi(app, WHOAMI, headers={"Origin": ORIGIN}, query=query)
     assert response.status == (414 if query else 401)
@@ -121,7 +121,7 @@ class OwnCORSMiddleware(CORSMiddleware):
 
 
 @pytest.mark.parametrize("middleware", [CORSMiddleware, OwnCORSMiddleware])
-def test_cors_middleware_in_the_wrong_place_is_refused(
+def test_misplaced_cors_middleware_is_refused(
     app: FastAPI, middleware: type[CORSMiddleware]
 ) -> None:
     with pytest.raises(ValueError, match="CORS_ORIGINS"):
@@ -176,14 +176,14 @@ async def test_renamed_path_is_protected_too(app: FastAPI) -> None:
 
 
 def handle_only(app: FastAPI, kind: Any, handler: Any) -> None:
-    """Add a handler of errors that none of the service's own comes before."""
+    """Add an error handler that takes precedence over those of the service."""
     for before in (401, 403, HTTPException):
         app.exception_handlers.pop(before, None)
     app.add_exception_handler(kind, handler)
 
 
 def add_problem_handler(app: FastAPI, kind: Any) -> None:
-    """Have an application format errors as RFC 9457 has it, without the headers of the error."""
+    """Format errors as RFC 9457 defines, without the headers of the error."""
 
     async def handle(request: Request, error: HTTPException) -> Response:
         problem = {"title": error.detail, "status": error.status_code}

@@ -63,7 +63,7 @@ def set_variables(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]) ->
 
 
 def refusal(monkeypatch: pytest.MonkeyPatch, **variables: str) -> str:
-    """Return what the service says when it does not start with these variables."""
+    """Return the message of a service that does not start with these variables."""
     set_variables(monkeypatch, variables)
     with pytest.raises(SystemExit) as stopped:
         load_settings()
@@ -189,7 +189,7 @@ ORIGIN_RULE = "an origin is a scheme, a host and perhaps a port, without a path,
 PROXY_RULE = "write addresses or networks without host bits, separated by commas, such as"
 PATH_RULE = "a path prefix begins with a slash and ends without one, such as /parcels"
 {% if cookiecutter.__limited %}
-STORAGE_RULE = "requests are counted in memory:// or in Redis, such as redis://cache:6379/0"
+STORAGE_RULE = "write memory:// or the URL of a Redis, such as redis://cache:6379/0"
 {% endif %}
 
 
@@ -199,10 +199,10 @@ STORAGE_RULE = "requests are counted in memory:// or in Redis, such as redis://c
         ("FASTAPI_ENV", "staging", "write production or development"),
         ("LOG_LEVEL", "loud", "write debug, info, warning, error or critical"),
         ("PORT", "tcp://10.0.0.1:80", "write a whole number, such as 8000"),
-        ("PORT", "0", "the least is 1"),
-        ("PORT", "65536", "the most is 65535"),
-        ("WORKERS", "0", "the least is 1"),
-        ("MAX_BODY_SIZE", "-1", "the least is 0"),
+        ("PORT", "0", "the minimum is 1"),
+        ("PORT", "65536", "the maximum is 65535"),
+        ("WORKERS", "0", "the minimum is 1"),
+        ("MAX_BODY_SIZE", "-1", "the minimum is 0"),
         ("MAX_BODY_SIZE", "1 MB", "write a whole number, such as 8000"),
         ("DOCS_ENABLED", "perhaps", "write true or false"),
         ("FORWARDED_ALLOW_IPS", "proxy", PROXY_RULE),
@@ -227,9 +227,9 @@ STORAGE_RULE = "requests are counted in memory:// or in Redis, such as redis://c
         ("API_KEYS", "7", "an entry is a JSON object"),
         ("API_KEYS", '["web"]', "an entry is a JSON object"),
         {% if cookiecutter.__database %}
-        ("KEY_CACHE_SECONDS", "-1", "the least is 0"),
+        ("KEY_CACHE_SECONDS", "-1", "the minimum is 0"),
         ("KEY_GRACE_SECONDS", "1.5", "write a whole number"),
-        ("DATABASE_URL", "keys.db", "a database is sqlite:///FILE or"),
+        ("DATABASE_URL", "keys.db", "write sqlite:///FILE"),
         {% endif %}
         {% if cookiecutter.__limited %}
         ("RATE_LIMIT", "often", "such as 600/minute"),
@@ -241,7 +241,7 @@ STORAGE_RULE = "requests are counted in memory:// or in Redis, such as redis://c
         ("RATE_LIMIT", "10/second;600/minute", "such as 600/minute"),
         ("FAILED_ATTEMPTS_LIMIT", "0/minute", "such as 600/minute"),
         ("RATE_LIMIT_FAIL_OPEN", "perhaps", "write true or false"),
-        ("RATE_LIMIT_TIMEOUT_MS", "0", "the least is"),
+        ("RATE_LIMIT_TIMEOUT_MS", "0", "the minimum is"),
         {% endif %}
     ],
 )
@@ -259,7 +259,7 @@ def test_all_mistakes_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None
     assert message == (
         "FASTAPI_ENV: write production or development;"
         " API_KEYS, 0: consumer 'web': sha256: a hash is 64 hexadecimal digits, as printed by:"
-        f" {CREATE_KEY}; ...: an entry has no such field; see: {CREATE_KEY};"
+        f" {CREATE_KEY}; ...: entries have no such field; see: {CREATE_KEY};"
         " LOG_LEVEL: write debug, info, warning, error or critical"
     )
 
@@ -347,7 +347,7 @@ def test_entries_may_be_one_object_or_toml(folder: Path, monkeypatch: pytest.Mon
         ({"rate_limit": "often"}, "such as 600/minute"),
         ({"rate_limit": 600}, "rate_limit: write a text in quotes"),
         {% endif %}
-        ({"scope": "admin"}, "scope: an entry has no such field"),
+        ({"scope": "admin"}, "scope: entries have no such field"),
     ],
     ids=str,
 )
@@ -455,7 +455,7 @@ def test_invalid_storage_url_is_not_repeated(monkeypatch: pytest.MonkeyPatch, ur
 {% endif %}
 
 
-def test_misspelt_names_are_warned_about(folder: Path) -> None:
+def test_misspelt_settings_are_warned_about(folder: Path) -> None:
     class OwnSettings(Settings):
         greeting_text: str = "Hello"
 
@@ -493,7 +493,7 @@ def test_open_docs_are_warned_about(fields: dict[str, Any], warned: bool) -> Non
 
 
 {% if cookiecutter.__settings %}
-def test_keys_that_live_too_long_are_warned_about() -> None:
+def test_too_long_lifetimes_are_warned_about() -> None:
     entries = [{**ENTRY, "id": "endless"}]
     for key_id, digit, expires in (("long", "b", "2099-01-31"), ("old", "c", "2020-01-31")):
         entries.append({**ENTRY, "id": key_id, "sha256": digit * 64, "expires": expires})
@@ -504,13 +504,13 @@ def test_keys_that_live_too_long_are_warned_about() -> None:
 
 {% endif %}
 @pytest.mark.parametrize("lifetime", ["0", "90", "-1d", "long"])
-def test_a_longest_lifetime_is_a_duration(lifetime: str) -> None:
+def test_max_lifetime_is_a_duration(lifetime: str) -> None:
     with pytest.raises(ValueError, match="duration"):
         make_settings(max_key_lifetime=lifetime)
 
 
 @pytest.mark.anyio
-async def test_routes_take_the_settings_of_their_application() -> None:
+async def test_routes_use_the_settings_of_the_app() -> None:
     app = FastAPI()
     app.state.settings = make_settings(port=8123)
 
@@ -559,7 +559,7 @@ def test_env_example_has_every_setting() -> None:
     assert {name: found[name] for name in defaults()} == defaults()
 
 
-def test_env_example_explains_settings_as_their_docstrings_do() -> None:
+def test_env_example_repeats_docstrings() -> None:
     for block in read_file(".env.example").split("\n\n"):
         lines = block.strip().splitlines()
         name = lines[-1].removeprefix("# ").partition("=")[0].lower()

@@ -31,7 +31,7 @@ REDACTED = f"{keys.PREFIX}_..."
 
 
 class RecordedSpan(NonRecordingSpan):
-    """A span that keeps what it is told."""
+    """A span that records its name and attributes."""
 
     def __init__(self, name: str, **attributes: Any) -> None:
         super().__init__(INVALID_SPAN_CONTEXT)
@@ -39,7 +39,7 @@ class RecordedSpan(NonRecordingSpan):
         self.attributes = attributes
 
     def is_recording(self) -> bool:
-        """Tell that it does."""
+        """Return that it is recorded."""
         return True
 
     def update_name(self, name: str) -> None:
@@ -69,7 +69,7 @@ async def test_span_within_the_service_is_redacted(app: FastAPI) -> None:
     span = RecordedSpan("GET", url=f"?a={WEB_KEY[:-12]}")
 
     async def nothing(*_: object) -> None:
-        """Respond to nothing."""
+        """Do nothing."""
 
     with trace.use_span(span):
         await TraceRedactionMiddleware(nothing)({}, nothing, nothing)  # type: ignore[arg-type]

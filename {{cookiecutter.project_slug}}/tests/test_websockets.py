@@ -45,7 +45,7 @@ from .helpers import (
 
 pytestmark = pytest.mark.anyio
 
-# A sign that a test hangs: what it waits for happens at once.
+# A test that waits for this long hangs: whatever it waits for happens at once.
 SECONDS = 10
 CLOSED = {"type": "websocket.close", "code": 1008}
 
@@ -66,7 +66,7 @@ class Client:
         return {"type": "websocket.connect"}
 
     async def send(self, message: Message) -> None:
-        """Note a message of the service, and let others run."""
+        """Record a message of the service, and let other tasks run."""
         self.messages.append(message)
         self.accepted.set()
         await asyncio.sleep(0)
@@ -74,7 +74,7 @@ class Client:
 
 @pytest.fixture
 def ends() -> list[str]:
-    """Return where the endpoints below note how they ended."""
+    """Return the list in which the endpoints below record how they ended."""
     return []
 
 
@@ -204,7 +204,7 @@ async def test_deleted_key_closes_its_socket(
     assert client.messages[-1] == CLOSED
 
 
-async def test_unavailable_store_asks_to_come_again(
+async def test_unavailable_store_sends_retry_after(
     service: Service, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def confirm(digest: str) -> None:
@@ -241,7 +241,7 @@ async def test_socket_is_closed_when_its_key_expires(ends: list[str]) -> None:
 
 
 @pytest.mark.parametrize("path", ["/_sockets/receives", "/_sockets/sends"])
-async def test_socket_that_ends_by_itself_leaves_no_task(service: Service, path: str) -> None:
+async def test_closed_socket_leaves_no_task(service: Service, path: str) -> None:
     client = Client()
 
     async def disconnect() -> Message:

@@ -1,8 +1,8 @@
 -- The database and its two roles: my_service_owner owns the tables, for `migrate` alone;
 -- my_service_app reads and writes their rows, for the service.
 --
--- psql runs this file as a superuser, or as a role that may create roles and databases. It takes the
--- passwords out of the URLs in SECRETS_DIR, so that no command line shows them.
+-- psql runs this file as a superuser, or as a role that may create roles and databases. It reads
+-- the passwords from the URLs in SECRETS_DIR, so that no command line shows them.
 \set ON_ERROR_STOP on
 \set owner_password `sed 's|.*://[^:]*:\([^@]*\)@.*|\1|' "${SECRETS_DIR:-/run/secrets}/migration_database_url"`
 \set password `sed 's|.*://[^:]*:\([^@]*\)@.*|\1|' "${SECRETS_DIR:-/run/secrets}/database_url"`

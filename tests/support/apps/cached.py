@@ -21,7 +21,7 @@ async def public(response: Response) -> str:
 
 @public_router.get("/greeting")
 async def greeting(consumer: OptionalConsumer) -> str:
-    return consumer.name if consumer else "nobody"
+    return consumer.name if consumer else "anonymous"
 
 
 @app.get("/chosen", dependencies=[Security(get_api_key)])

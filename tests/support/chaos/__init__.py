@@ -1,1 +1,1 @@
-"""Faults on a busy service: what is promised, what is seen, and how soon all is well again."""
+"""Faults in a busy service: what is promised, what is observed, and the time of recovery."""

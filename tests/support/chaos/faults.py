@@ -1,4 +1,4 @@
-"""The faults: how each begins and ends, and what is promised meanwhile."""
+"""The faults: how each begins and ends, and what the service promises during it."""
 
 import os
 import signal
@@ -13,20 +13,20 @@ from support.chaos.world import World
 
 Inject = Callable[[World], AbstractContextManager[None]]
 
-GRACE = "known keys pass; others get 503 where they cannot be checked"
-UNNOTICED = "nobody notices"
-UNCOUNTED = "requests pass, uncounted"
+GRACE = "known keys stay valid; other keys get 503 if they cannot be checked"
+UNNOTICED = "requests are unaffected"
+UNCOUNTED = "requests pass uncounted"
 
 
 @dataclass
 class Fault:
-    """Something that goes wrong for some seconds."""
+    """A fault that lasts for some seconds."""
 
     name: str
     promise: str
     inject: Inject
     seconds: float = 5
-    # In how many seconds after its end all is well.
+    # The seconds in which the service recovers after the end.
     recovery: float = 6
     # Responses that break off: those of a process that was killed.
     breaks: int = 0
@@ -52,7 +52,7 @@ class Fault:
 
 
 def is_right(seen: Seen) -> bool:
-    """Tell whether a response is as it should be when all is well."""
+    """Tell whether a response is as expected in normal operation."""
     if seen.seconds > 1:
         return False
     if seen.kind == "known":
@@ -61,7 +61,7 @@ def is_right(seen: Seen) -> bool:
 
 
 def sql(*statements: str, undo: tuple[str, ...], end_sessions: bool = True) -> Inject:
-    """Return a fault that statements of the administrator cause, and others end."""
+    """Return a fault that SQL statements of the administrator cause and undo."""
 
     @contextmanager
     def inject(world: World) -> Iterator[None]:
@@ -79,7 +79,7 @@ def sql(*statements: str, undo: tuple[str, ...], end_sessions: bool = True) -> I
 
 
 def once(action: Callable[[World], object]) -> Inject:
-    """Return a fault that needs no end."""
+    """Return a fault that is not undone."""
 
     @contextmanager
     def inject(world: World) -> Iterator[None]:
@@ -112,7 +112,7 @@ def configure_redis(name: str, value: str, normal: str) -> Inject:
 
 
 def delay(link: str, milliseconds: float) -> Inject:
-    """Return a fault that is the distance to a server."""
+    """Return a fault that delays the replies of a server."""
 
     def set_delay(world: World, seconds: float) -> None:
         getattr(world, link).round_trip = seconds
@@ -131,7 +131,7 @@ def frozen_postgres(world: World) -> Iterator[None]:
 
 @contextmanager
 def locked_table(world: World) -> Iterator[None]:
-    """Lock the table of keys against all others."""
+    """Lock the table of keys against all other sessions."""
     with world.admin() as connection, connection.transaction():
         connection.execute(b"LOCK TABLE api_keys IN ACCESS EXCLUSIVE MODE")
         yield
@@ -151,7 +151,7 @@ def wrong_redis_password(world: World) -> Iterator[None]:
 
 
 def hang_up(world: World) -> None:
-    """Send what once meant that a terminal was closed."""
+    """Send SIGHUP to the parent process."""
     if sys.platform == "win32":
         raise NotImplementedError
     world.signal(signal.SIGHUP)
@@ -179,29 +179,29 @@ FAULTS = [
     ),
     Fault("PostgreSQL hangs (SIGSTOP)", GRACE, frozen_postgres, 10, quick=True),
     Fault(
-        "the way to PostgreSQL is cut",
+        "the network to PostgreSQL is cut",
         GRACE,
         between(lambda world: world.to_postgres.cut(), lambda world: world.to_postgres.mend()),
     ),
     Fault(
-        "the way to PostgreSQL goes silent",
+        "the network to PostgreSQL goes silent",
         GRACE,
         between(lambda world: world.to_postgres.pause(), lambda world: world.to_postgres.resume()),
         10,
     ),
     Fault(
         "connections to PostgreSQL are silently dead",
-        "known keys pass; others wait for 2 s",
+        "known keys stay valid; other keys wait for 2 s",
         once(lambda world: world.to_postgres.kill_silently()),
         0,
         quick=True,
     ),
-    Fault("PostgreSQL is 200 ms away", UNNOTICED, delay("to_postgres", 200)),
-    Fault("PostgreSQL is 300 ms away", UNNOTICED, delay("to_postgres", 300)),
+    Fault("a round trip to PostgreSQL takes 200 ms", UNNOTICED, delay("to_postgres", 200)),
+    Fault("a round trip to PostgreSQL takes 300 ms", UNNOTICED, delay("to_postgres", 300)),
     Fault("the table of keys is locked", GRACE, locked_table, 10),
-    Fault("all sessions are ended", UNNOTICED, once(lambda world: world.end_sessions()), 2),
+    Fault("PostgreSQL ends all sessions", UNNOTICED, once(lambda world: world.end_sessions()), 2),
     Fault(
-        "PostgreSQL has no connection left",
+        "PostgreSQL has no free connection",
         GRACE,
         sql(
             "ALTER ROLE service CONNECTION LIMIT 0",
@@ -252,8 +252,8 @@ FAULTS = [
         once(lambda world: world.to_redis.kill_silently()),
         0,
     ),
-    Fault("Redis is 260 ms away", UNNOTICED, delay("to_redis", 260), quick=True),
-    Fault("Redis is 600 ms away", UNCOUNTED, delay("to_redis", 600)),
+    Fault("a round trip to Redis takes 260 ms", UNNOTICED, delay("to_redis", 260), quick=True),
+    Fault("a round trip to Redis takes 600 ms", UNCOUNTED, delay("to_redis", 600)),
     Fault(
         "Redis loses its data and its scripts",
         UNNOTICED,
@@ -272,7 +272,7 @@ FAULTS = [
     Fault("the password of Redis changes", UNCOUNTED, wrong_redis_password),
     Fault(
         "a worker is killed",
-        "the other one serves; its parent replaces it",
+        "the other worker serves; the parent starts a new one",
         once(kill_worker),
         0,
         breaks=20,

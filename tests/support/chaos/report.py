@@ -7,20 +7,22 @@ from support.template import TEMPLATE
 
 PAGE = TEMPLATE / "docs/chaos.md"
 INTRODUCTION = """\
-# Bad days
+# Fault injection
 
-`make chaos` injects faults into a busy service and writes this page. The service has two workers,
-keys in a real PostgreSQL, limits in a real Redis, `KEY_CACHE_SECONDS=2`, and eleven clients that
-send requests without a pause: known keys, unknown keys, a revoked key and health checks.
+`make chaos` injects faults into a busy service and writes this page. The service runs two workers,
+with keys in a real PostgreSQL, limits in a real Redis, and `KEY_CACHE_SECONDS=2`. Eleven clients
+send requests without a pause: with known keys, unknown keys and a revoked key, and to the
+readiness and liveness checks.
 
-"Recovered" is how long after the end of a fault the last response came that was not as it is on a
-good day, or took a second; for processes it is how long all of it took. "Slowest" is the longest
-time that a request with a known key took. Log lines are those of both workers above the level
-`info`, by event or by their beginning, without refusals of keys.
+"Observed" counts responses by kind of request and status. "Slowest" is the longest time of a
+request with a known key. "Recovered" is the time from the end of the fault to the last response
+that differed from normal operation or took longer than a second; for processes, it is the duration
+of the whole scenario. "Log lines" counts the lines of both workers above the level `info`, by event
+or by their first words, without refusals of keys.
 
 {summary}
 
-| Fault | Promised | Seen | Slowest | Recovered | Log lines |
+| Fault | Promised | Observed | Slowest | Recovered | Log lines |
 | --- | --- | --- | --- | --- | --- |
 """
 
@@ -49,7 +51,7 @@ class Row:
 
 
 def write_page(rows: list[Row], seconds: float) -> None:
-    """Write the page anew."""
+    """Write the page."""
     total = sum(row.responses for row in rows)
     broken = sum(bool(row.broken) for row in rows)
     summary = (

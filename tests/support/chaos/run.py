@@ -14,7 +14,7 @@ SLOWEST_SECONDS = 4
 
 
 def inject(fault: Fault, world: World, traffic: Traffic) -> Row:
-    """Inject a fault, end it, and wait until all is well."""
+    """Inject a fault, end it, and wait for normal operation."""
     line, began = world.line_count(), time.monotonic()
     with fault.inject(world):
         time.sleep(fault.seconds)
@@ -34,7 +34,7 @@ def judge(fault: Fault, row: Row, seen: list[Seen]) -> list[str]:
     broken = [f"{kind} {status}" for kind, status in counted(fault.violations(seen))]
     breaks = sum(s.status == 0 for s in seen)
     if breaks > fault.breaks:
-        broken.append(f"{breaks} responses broke off")
+        broken.append(f"{breaks} responses were aborted")
     if row.slowest > SLOWEST_SECONDS:
         broken.append("a request with a known key was slow")
     if row.recovered > fault.recovery:
@@ -45,23 +45,23 @@ def judge(fault: Fault, row: Row, seen: list[Seen]) -> list[str]:
 
 
 def soak(world: World, traffic: Traffic, seconds: float) -> Row:
-    """Watch the service on a good day."""
+    """Watch the service without a fault."""
     line, began = world.line_count(), time.monotonic()
     time.sleep(seconds)
     seen = traffic.since(began)
     wrong = [s for s in seen if not is_right(s)]
-    row = Row("none: a good day", "all is well", describe(seen), responses=len(seen))
+    row = Row("none", "every response is as expected", describe(seen), responses=len(seen))
     row.slowest, row.lines = slowest(seen), world.lines(line)
     row.broken = [f"{kind} {status}" for kind, status in counted(wrong)]
     return row
 
 
 def describe(seen: list[Seen]) -> str:
-    """Return in a few words which responses came."""
+    """Return the responses by kind and status."""
     uncounted = sum(s.kind == "known" and s.status == 200 and not s.counted for s in seen)
     found = Counter((s.kind, s.status) for s in seen if s.kind != "live")
     texts = [
-        f"{kind} {number}x {status or 'broken off'}"
+        f"{kind} {number}x {status or 'aborted'}"
         for (kind, status), number in sorted(found.items())
     ]
     return ", ".join(texts) + (f" ({uncounted} uncounted)" if uncounted else "")
@@ -73,5 +73,5 @@ def slowest(seen: list[Seen]) -> float:
 
 
 def counted(seen: list[Seen]) -> list[tuple[str, int]]:
-    """Return the different responses of these."""
+    """Return the distinct kinds and statuses of responses."""
     return sorted({(s.kind, s.status) for s in seen})

@@ -29,7 +29,7 @@ RESET_BY_PEER = (ConnectionRefusedError, ConnectionResetError)
 
 @dataclass
 class Scenario:
-    """Something that happens to a service in whole."""
+    """A scenario that starts and stops a service of its own."""
 
     name: str
     promise: str
@@ -109,10 +109,10 @@ def is_open(world: World) -> bool:
 
 
 def wait(condition: Callable[[], bool], seconds: float = 60) -> float:
-    """Return how long it took until something is so."""
+    """Wait for a condition, and return the seconds that it took."""
     began = time.monotonic()
     while not condition():
-        assert time.monotonic() < began + seconds, "it never came about"
+        assert time.monotonic() < began + seconds, "the condition never held"
         time.sleep(0.05)
     return time.monotonic() - began
 
@@ -140,10 +140,10 @@ def terminate(stage: Stage) -> tuple[str, float]:
         traffic.stopped = True
         hung = [s for s in traffic.since(began - 1) if s.seconds > 2]
         statuses = sorted({s.status for s in traffic.seen if s.kind == "known"} - {0})
-    assert status == 503, f"the request that was cut got {status}"
+    assert status == 503, f"the cancelled request got {status}"
     assert not hung, f"{len(hung)} requests hung"
     assert statuses == [200], f"statuses {statuses}"
-    return f"refused after {refused:.1f} s, the cut request got 503", seconds
+    return f"refused after {refused:.1f} s, the cancelled request got 503", seconds
 
 
 def terminate_without_database(stage: Stage) -> tuple[str, float]:
@@ -159,7 +159,7 @@ def terminate_without_database(stage: Stage) -> tuple[str, float]:
             wait(lambda: not is_running(leader))
             seconds = time.monotonic() - began
     assert status == 503, f"the request that waited got {status}"
-    return "the request that waited got 503", seconds
+    return "the waiting request got 503", seconds
 
 
 def kill_parent(stage: Stage) -> tuple[str, float]:
@@ -175,7 +175,7 @@ def kill_parent(stage: Stage) -> tuple[str, float]:
 
 
 def revoke_from_afar(stage: Stage) -> tuple[str, float]:
-    """Revoke a key that is in use while PostgreSQL is far away."""
+    """Revoke a key that is in use with a slow PostgreSQL."""
     with stage.world() as world:
         key, key_id = world.create_key("leaver")
         world.to_postgres.round_trip = 0.3
@@ -187,7 +187,7 @@ def revoke_from_afar(stage: Stage) -> tuple[str, float]:
             began = time.monotonic()
             if world.live.status_for(key) == 200:
                 accepted = began - revoked
-    return "both workers know it", accepted
+    return "both workers refuse the key", accepted
 
 
 def roll_out(stage: Stage) -> tuple[str, float]:
@@ -197,12 +197,12 @@ def roll_out(stage: Stage) -> tuple[str, float]:
     began = time.monotonic()
     rollout = Rollout(stage.project.parent / "rolled/my-service", folder)
     load = run_async(rotate(rollout, new_key(rollout.project), new_key(rollout.project)))
-    right = load.answers.count("HTTP/1.1 200 OK")
+    right = load.responses.count("HTTP/1.1 200 OK")
     opened = load.handshakes.count("101")
     text = (
-        f"{right} of {len(load.answers)} requests and streams, {opened} of {len(load.handshakes)}"
+        f"{right} of {len(load.responses)} requests and streams, {opened} of {len(load.handshakes)}"
     )
-    assert (right, opened) == (len(load.answers), len(load.handshakes)), text
+    assert (right, opened) == (len(load.responses), len(load.handshakes)), text
     return f"{text} WebSocket handshakes", time.monotonic() - began
 
 
@@ -230,13 +230,13 @@ def migrate_often(stage: Stage) -> tuple[str, float]:
     waited = sum("waiting for it" in error for _, error in printed)
     assert created == 1, str(printed)
     return (
-        f"one created the tables, the others found them; {waited} had to wait",
+        f"one process created the tables; {waited} had to wait",
         time.monotonic() - began,
     )
 
 
 def start_wrongly(stage: Stage) -> tuple[str, float]:
-    """Start with what only the owner can put right."""
+    """Start with configurations that only the owner can correct."""
     with stage.world() as world:
         settings = world.direct_settings()
         settings["PORT"] = "1"
@@ -291,7 +291,7 @@ def try_to_serve(stage: Stage, settings: dict[str, str]) -> tuple[int | None, li
 SCENARIOS = [
     Scenario(
         "SIGTERM while a client is slow",
-        "new connections are refused; requests have 20 s, the process 25 s",
+        "new connections are refused; requests have 20 s to finish, the process has 25 s",
         terminate,
         SHUTDOWN_SECONDS,
     ),
@@ -304,8 +304,8 @@ SCENARIOS = [
     ),
     Scenario("the parent process is killed", "the workers end within 10 s", kill_parent, 10),
     Scenario(
-        "a key is revoked while PostgreSQL is 300 ms away",
-        f"it is refused within {CACHE_SECONDS} s and a round trip",
+        "a key is revoked with a round trip of 300 ms to PostgreSQL",
+        f"the key is refused within {CACHE_SECONDS} s and a round trip",
         revoke_from_afar,
         CACHE_SECONDS + 1,
     ),
@@ -317,14 +317,14 @@ SCENARIOS = [
     ),
     Scenario(
         "four processes migrate a new SQLite file",
-        "one does, the others wait",
+        "one process migrates, the others wait",
         migrate_often,
         60,
         quick=True,
     ),
     Scenario(
-        "a configuration is wrong at start",
-        "the service does not start, and one line says why",
+        "the configuration is wrong at the start",
+        "the service does not start, and logs one line with the reason",
         start_wrongly,
         60,
     ),

@@ -1,4 +1,4 @@
-"""Endpoints of the owner, and what they ask for."""
+"""Endpoints of the owner, and what they require."""
 
 from support.edits.project import Project, edit
 

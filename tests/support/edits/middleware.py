@@ -418,11 +418,11 @@ def handler_of_errors(project: Project) -> None:
 
 
         class OutOfStockError(Exception):
-            """Nothing is left of what was ordered."""
+            """Everything that was ordered is sold out."""
 
 
         async def say_out_of_stock(request: Request, error: Exception) -> JSONResponse:
-            """Say that nothing is left."""
+            """Say that everything is sold out."""
             return JSONResponse({"detail": "Out of stock"}, 409)
 
 

@@ -41,7 +41,7 @@ def run(server: Redis) -> Run:
     return run_script
 
 
-async def test_response_tells_what_remains(create: Create, server: Redis) -> None:
+async def test_response_states_what_remains(create: Create, server: Redis) -> None:
     rate_limits = create(server.url, default="3/minute")
     for remaining in (2, 1, 0):
         state = await rate_limits.hit("web", None)

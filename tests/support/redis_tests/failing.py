@@ -157,11 +157,11 @@ async def test_definite_answer_is_named(
     url = f"redis://{user}127.0.0.1:{start(*options).port}"
     with pytest.raises(ConfigurationError) as stopped:
         await create(url).check_configuration()
-    assert str(stopped.value) == f"RATE_LIMIT_STORAGE_URL: Redis answered with an error ({reason})"
+    assert str(stopped.value) == f"RATE_LIMIT_STORAGE_URL: Redis responded with an error ({reason})"
     rate_limits = create(url)
     assert await hit(rate_limits, 20) == ["uncounted"] * 20
     assert rate_limits.state == "misconfigured"
-    line = f"Redis answered with an error ({reason}): requests pass uncounted"
+    line = f"Redis responded with an error ({reason}): requests pass uncounted"
     assert logged() == [("ERROR", line)]
 
 
@@ -174,11 +174,11 @@ async def test_full_redis_is_unavailable(create: Create, start: Start, logged: L
     assert rate_limits.state == "unavailable"
     client.close()
     assert await until_ok(rate_limits) < 3
-    # Redis closes the connection at once, sometimes before its answer was read.
+    # Redis closes the connection at once, sometimes before its response was read.
     assert logged()[0] in (
         ("WARNING", f"Redis {reason}: requests pass uncounted")
         for reason in (
-            "answered with an error (ERR: it has too many clients)",
+            "responded with an error (ERR: it has too many clients)",
             "closed the connection",
         )
     )

@@ -45,8 +45,8 @@ def serve() -> None:
     in_memory = settings.rate_limit_storage_url.get_secret_value() == MEMORY
     if settings.workers > 1 and in_memory:
         logging.getLogger(__name__).warning(
-            "Each of the %d processes counts requests for itself, so a consumer may send that many"
-            " times RATE_LIMIT; set RATE_LIMIT_STORAGE_URL to count for all",
+            "%d processes count requests separately, which multiplies RATE_LIMIT for each consumer;"
+            " set RATE_LIMIT_STORAGE_URL to count for all of them",
             settings.workers,
         )
 {% endif %}
@@ -84,7 +84,7 @@ class EventHandler(logging.Handler):
 
 @contextmanager
 def log_events() -> Iterator[None]:
-    """Log events of keys where a program reads them; a person sees what the command prints."""
+    """Log events of keys for programs; a person at a terminal sees what the command prints."""
     logger, handler = logging.getLogger(f"{__package__}.auth.key_events"), EventHandler()
     level = logger.level
     if not sys.stderr.isatty():
@@ -98,7 +98,7 @@ def log_events() -> Iterator[None]:
 
 
 def find_scopes() -> frozenset[str]:
-    """Return the scopes that endpoints ask for, without settings and without a key."""
+    """Return the scopes that endpoints require, without settings and without a key."""
     from .app import create_app
     from .auth.scopes import find_scopes
     from .settings import Settings
@@ -109,6 +109,6 @@ def find_scopes() -> frozenset[str]:
 def main(arguments: list[str] | None = None) -> None:
     """Run the program; a mistake is one line on stderr and exit status 2."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may not know every name
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may lack characters
     with log_events():
         run(app, PROGRAM, arguments, find_scopes=find_scopes)

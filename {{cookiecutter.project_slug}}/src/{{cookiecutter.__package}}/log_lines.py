@@ -47,7 +47,7 @@ def quoted(value: str) -> str:
 
 
 def get_message(record: logging.LogRecord) -> str:
-    """Return the message of a record, also where its arguments do not fit its format.
+    """Return the message of a record, even if its arguments do not fit its format.
 
     `logging.error("key is", key)` is such a call: logging would print the arguments to stderr.
     """

@@ -167,14 +167,14 @@ def _complete_headers(
     headers = [*sent, (b"x-request-id", context.request_id.encode()), *context.response_headers]
     refusal = context.refusal
     if refusal is not None and refusal.status_code == message.get("status"):
-        # An exception handler of the owner may have left them out.
+        # An exception handler of the owner may omit them.
         needed = (refusal.headers or {}).items()
         headers += [(name, value) for name, value in _encode(needed) if name not in names]
     elif context.consumer is not None and b"cache-control" not in names:
-        # A shared cache must not serve to others what needed a key (RFC 9111, section 3.5).
+        # A shared cache must not serve the response to other clients (RFC 9111, section 3.5).
         headers.append((b"cache-control", b"no-store"))
     if context.key_in_url and b"referrer-policy" not in names:
-        # The browser must tell no other site the URL of this page, which holds a key.
+        # The browser must not send the URL of this page, which holds a key, to other sites.
         headers.append((b"referrer-policy", b"no-referrer"))
     return headers
 
@@ -218,7 +218,7 @@ class SizeLimitMiddleware:
     """ASGI middleware: 431 and 414 for oversized headers and queries, 413 for an oversized body.
 
     FastAPI's own limit responds with 413 to a large body even where the application responds with
-    401. Here the body counts when it is read, so a request without a key is still told 401.
+    401. Here the body counts when it is read, so a request without a key still gets 401.
     """
 
     def __init__(self, app: ASGIApp, service: FastAPI, max_body_size: int) -> None:
@@ -259,7 +259,7 @@ class _LimitedBody:
         try:
             await app(self._scope, self._limited_receive, self._noting_send)
         except Exception:
-            # Middleware of the owner may wrap what is raised below, so it is not told by its type.
+            # Middleware of the owner may wrap the exception, so its type is not checked.
             if not self._too_large:
                 raise
             await self._send_too_large()

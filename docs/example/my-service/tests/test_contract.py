@@ -1,4 +1,4 @@
-"""Which keys are accepted, and the response to all the others."""
+"""Which keys are accepted, and the response to all others."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -121,7 +121,7 @@ async def test_key_elsewhere_is_refused(
     expected = 200 if {*headers} & {*elsewhere.get("headers", {})} else 401
     response = await client.get(PATH, **elsewhere)
     assert response.status_code == expected
-    # An endpoint that serves everybody refuses it too: who sends a key means to be known.
+    # A public endpoint refuses it too: a client that sends a key expects to be recognized.
     assert (await client.get("/_tests/greeting", **elsewhere)).status_code == expected
 
 

@@ -1,4 +1,4 @@
-"""Who runs this process, for events."""
+"""The user who runs this process, as events name it."""
 
 import getpass
 import os
@@ -13,6 +13,6 @@ def find_user() -> str:
     if sys.platform == "win32":
         return getpass.getuser()
     try:
-        return pwd.getpwuid(os.getuid()).pw_name  # the environment could name anybody
+        return pwd.getpwuid(os.getuid()).pw_name  # environment variables can be forged
     except KeyError:
         return f"uid {os.getuid()}"

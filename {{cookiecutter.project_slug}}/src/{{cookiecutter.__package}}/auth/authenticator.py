@@ -33,11 +33,11 @@ class Authenticator:
         observe(self)
 
     def availability(self) -> dict[str, bool]:
-        """Tell for the metrics what is available."""
+        """Return which parts are available, for metrics."""
         return self.store.availability()
 
     async def __call__(self, scope: Scope) -> Consumer:
-        """Return the consumer; asked again about the same request, give the same result.
+        """Return the consumer of a request. Further calls for the request give the same result.
 
         Raises:
             Refusal: 401 without a valid key, otherwise what a location, a limit or the store raises.
@@ -143,12 +143,12 @@ class Authenticator:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Run what the store does in the background for as long as the service runs."""
+        """Run the background work of the store for as long as the service runs."""
         async with self.store.running():
             yield
 
     async def check_ready(self) -> None:
-        """Return when keys can be looked up.
+        """Check that keys can be looked up.
 
         Raises:
             Refusal: 503 when the store is unavailable.

@@ -24,7 +24,7 @@ FOUND = 3
 DAY_LENGTH = len("2030-12-31")
 
 NewConsumer = Annotated[
-    str, typer.Argument(metavar="CONSUMER", help="The holder of the key, such as billing-web.")
+    str, typer.Argument(metavar="CONSUMER", help="The consumer of the key, such as billing-web.")
 ]
 Name = Annotated[str | None, typer.Option(metavar="TEXT", help="What the key is for.")]
 Scopes = Annotated[
@@ -33,20 +33,20 @@ Scopes = Annotated[
 NewScopes = Annotated[
     list[str] | None,
     typer.Option(
-        "--new-scope", metavar="SCOPE", help="The same, for one that no endpoint asks for."
+        "--new-scope", metavar="SCOPE", help="A scope that no endpoint requires; repeatable."
     ),
 ]
 Expires = Annotated[
     str | None,
-    typer.Option(metavar="WHEN", help="The last day (UTC), such as 2030-12-31, a moment, or 90d."),
+    typer.Option(metavar="WHEN", help="The last day (UTC), such as 2030-12-31, a time, or 90d."),
 ]
 Networks = Annotated[
     list[str] | None,
-    typer.Option(metavar="NETWORK", help="Where the key may be used, 192.0.2.0/24; repeatable."),
+    typer.Option(metavar="NETWORK", help="Network of clients, such as 192.0.2.0/24; repeatable."),
 ]
 {% if cookiecutter.__limited %}
 RateLimit = Annotated[
-    str | None, typer.Option(metavar="LIMIT", help="Its own limit, such as 50/second.")
+    str | None, typer.Option(metavar="LIMIT", help="Limit of this key, such as 50/second.")
 ]
 {% endif %}
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -61,7 +61,7 @@ class CommandError(typer.TyperException):
 
 
 class Command(TyperCommand):
-    """A command whose errors begin with its name. A ValueError is a mistake of who runs it."""
+    """A command whose errors begin with its name. A ValueError is a mistake in its arguments."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Read the arguments.
@@ -76,7 +76,7 @@ class Command(TyperCommand):
         """Run the command.
 
         Raises:
-            CommandError: what was mistaken, or what failed.
+            CommandError: the mistake or the failure.
         """
         with _errors_of(ctx.command_path):
             return super().invoke(ctx)
@@ -102,28 +102,28 @@ def read_scopes(
     """Return the scopes that options name, or None when none does.
 
     Raises:
-        ValueError: one of `scopes` is none that an endpoint asks for.
+        ValueError: no endpoint requires one of `scopes`.
     """
     asked = find_asked_scopes(context) if scopes else None
     for scope in scopes or ():
         keys.check_scope(scope)
         if asked is not None and scope not in asked:
             near = get_close_matches(scope, asked, 1)
-            hint = f"did you mean {near[0]}?" if near else f"they ask for {_join(asked)}."
+            hint = f"did you mean {near[0]}?" if near else f"they require {_join(asked)}."
             raise ValueError(
-                f"no endpoint asks for the scope {scope}: {hint} --new-scope {scope} grants it all"
-                " the same"
+                f"no endpoint requires the scope {scope}: {hint} --new-scope {scope} grants it"
+                " anyway"
             )
     return None if scopes is None and new is None else [*(scopes or ()), *(new or ())]
 
 
 def find_asked_scopes(context: typer.Context) -> Collection[str] | None:
-    """Return the scopes that endpoints ask for; None where the application cannot be created."""
+    """Return the scopes that endpoints require; None if the application cannot be created."""
     find: Callable[[], Collection[str]] = context.obj
     try:
         return find()
     except Exception as error:
-        # A command about keys has to work while the application does not.
+        # Key commands have to work even if the application does not.
         reason = redact(f"{type(error).__name__}: {error}")
         typer.echo(f"Scopes are not checked: the application has an error: {reason}", err=True)
         return None
@@ -134,7 +134,7 @@ def _join(scopes: Collection[str]) -> str:
 
 
 def read_end(text: str | None) -> str | None:
-    """Return the end that an option stands for; a duration such as `90d` begins now."""
+    """Return the expiry that an option gives; a duration such as `90d` begins now."""
     try:
         duration = keys.parse_duration(text or "")
     except ValueError:
@@ -145,9 +145,9 @@ def read_end(text: str | None) -> str | None:
 def print_table(
     columns: dict[str, str], rows: Iterable[dict[str, Any]], *, narrow: Collection[str]
 ) -> None:
-    """Print keys as a table: all columns where they fit, those of `narrow` anywhere.
+    """Print keys as a table: all columns where they fit, otherwise those of `narrow`.
 
-    Ids and days stay whole; consumers, names and scopes are folded where they have to be.
+    Ids and days stay whole; consumers, names and scopes are wrapped if necessary.
     """
     from rich.console import Console  # not every command needs it
     from rich.table import Table
@@ -160,7 +160,7 @@ def print_table(
         folded = field in ("consumer", "name", "scopes", "findings")
         table.add_column(columns[field], overflow="fold", no_wrap=not folded)
     for row in rows:
-        # As text: a name may look like markup.
+        # `Text` shows a name as it is, even if it looks like markup.
         table.add_row(*(Text(_to_cell(field, row[field])) for field in fields))
     console.print(table)
 
@@ -197,7 +197,7 @@ def print_review(rows: Iterator[dict[str, Any]], *, as_json: bool) -> None:
     if found:
         raise typer.Exit(FOUND)
     if not as_json:
-        print("Nothing to look at.")
+        print("No key needs attention.")
 
 
 def _to_cell(field: str, value: Any) -> str:
@@ -224,7 +224,7 @@ def run(
     *,
     find_scopes: Callable[[], Collection[str]],
 ) -> None:
-    """Run the program and end the process. `find_scopes` returns what endpoints ask for.
+    """Run the program and end the process. `find_scopes` returns what endpoints require.
 
     Raises:
         SystemExit: always; 0 when the command succeeded, 2 after a mistake, 1 after a failure.
@@ -232,7 +232,7 @@ def run(
     try:
         status = app(args=arguments, prog_name=program, standalone_mode=False, obj=find_scopes)
     except typer.TyperException as error:
-        message = error.format_message()  # that of a command begins with its name
+        message = error.format_message()  # the message of a command begins with its name
         if group := getattr(error, "ctx", None):
             message = f"{group.command_path}: {message} Try: {group.command_path} --help"
         typer.echo(" ".join(redact(message).split()), err=True)

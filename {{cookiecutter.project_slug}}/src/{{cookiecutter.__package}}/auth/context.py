@@ -23,7 +23,7 @@ class Consumer(NamedTuple):
 
 
 class RequestAuthenticator(Protocol):
-    """What dependencies and pages ask of the authenticator of the service."""
+    """The part of the authenticator that dependencies and pages use."""
 
     locations: tuple[Location, ...]
     store: KeyStore
@@ -45,7 +45,7 @@ class RequestAuthenticator(Protocol):
         ...
 
     async def check_ready(self) -> None:
-        """Return when keys can be looked up."""
+        """Check that keys can be looked up."""
         ...
 
 
@@ -53,8 +53,8 @@ class RequestContext:
     """What is known about one request or WebSocket.
 
     It is one mutable object: middleware that passes on a copy of the ASGI scope still shares it.
-    `sent_keys` holds what was taken from each location that had some. It shows itself
-    nowhere: error trackers send the variables of a traceback's frames.
+    `sent_keys` holds the keys removed from the request, by location. No representation shows them:
+    error trackers send the variables of a traceback's frames.
     """
 
 {% if cookiecutter.__limited %}

@@ -1,4 +1,4 @@
-"""The dependencies that endpoints use to ask for a key."""
+"""The dependencies with which endpoints require a key."""
 
 from collections.abc import Awaitable
 from typing import Annotated
@@ -60,7 +60,7 @@ class RequiredKey(KeyDependency):
 
 
 class OptionalKey(KeyDependency):
-    """The dependency of endpoints that serve everybody, and consumers better."""
+    """The dependency of public endpoints that recognize consumers."""
 
     async def __call__(self, connection: HTTPConnection) -> Consumer | None:
         """Return the consumer of the request, or None when it holds no key.
@@ -78,7 +78,7 @@ class OptionalKey(KeyDependency):
 
 
 async def check_key_store(connection: HTTPConnection) -> None:
-    """Return when keys can be looked up, for the readiness check.
+    """Check that keys can be looked up, for the readiness check.
 
     Raises:
         Refusal: 503 when the key store cannot confirm any key.

@@ -1,4 +1,4 @@
-"""Errors that end the start of the service."""
+"""Errors that stop the service from starting."""
 
 
 class ConfigurationError(ValueError):

@@ -13,7 +13,7 @@ from .context import Consumer, RequestContext
 from .metrics import count_refusal, count_request
 from .refusals import Refusal
 
-# How often the same refusal of the same client and key is logged at most, and how many are known.
+# The time between log lines about the same refusal of a client and key, and how many are known.
 REPEAT_SECONDS = 60
 MAX_KINDS = 10_000
 
@@ -30,7 +30,7 @@ class RefusalLog:
     """
 
     def __init__(self) -> None:
-        # When each kind may be logged again, and how often it came since then; the oldest first.
+        # When each kind may be logged again, and its repetitions until then; the oldest first.
         self._kinds: OrderedDict[Kind, tuple[float, int]] = OrderedDict()
 
     def report(self, context: RequestContext, status: int) -> None:
@@ -42,7 +42,7 @@ class RefusalLog:
             count_request(context.consumer.name)
 
     def flush(self) -> None:
-        """Log the repetitions that wait, when the service ends."""
+        """Log the pending repetitions when the service stops."""
         for kind in list(self._kinds):
             self._log_repetitions(kind)
         self._kinds.clear()

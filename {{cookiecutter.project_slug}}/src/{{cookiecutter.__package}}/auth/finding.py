@@ -1,4 +1,4 @@
-"""What a text is that may be a key, for `keys find`."""
+"""Classifies texts that may be keys, for `keys find`."""
 
 import sys
 from typing import Any
@@ -23,14 +23,14 @@ def read_key() -> str:
 
 
 def describe_unstored(key: str) -> dict[str, Any]:
-    """Return what a text is that is no key of the store."""
+    """Say what a text is if the store has no such key."""
     if keys.is_well_formed(key):
         return {"state": "unknown", "hint": keys.key_hint(key)}
     return {"state": "mistyped" if keys.has_key_format(key) else "not a key of this service"}
 
 
 def explain_found(found: dict[str, Any]) -> str:
-    """Return in one line whose key was found, and its state."""
+    """Return one line with the consumer and the state of a key."""
     state: str = found["state"]
     if "id" not in found:
         explained = {
@@ -48,7 +48,7 @@ def explain_found(found: dict[str, Any]) -> str:
 def select_keys(
     rows: list[dict[str, Any]], consumer: str | None, state: str | None
 ) -> list[dict[str, Any]]:
-    """Return the keys of this consumer and in this state, where one is named.
+    """Return the keys of this consumer and in this state; None means any.
 
     Raises:
         ValueError: there is no such state.

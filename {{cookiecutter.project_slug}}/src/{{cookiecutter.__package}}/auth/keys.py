@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta, timezone
 
 PREFIX = "{{ cookiecutter.__package }}"
-REMOVED_LENGTH = len(PREFIX) + 1 + 40  # the least that `remove_keys` takes for a key
+REMOVED_LENGTH = len(PREFIX) + 1 + 40  # the shortest text that `remove_keys` removes
 DIGEST = re.compile(r"[0-9A-Fa-f]{64}")
 
 _ALPHABET = string.digits + string.ascii_uppercase + string.ascii_lowercase
@@ -68,7 +68,7 @@ def key_id(digest: str) -> str:
 
 
 def key_hint(key: str) -> str:
-    """Return the last four random characters of a key, by which its holder recognizes it."""
+    """Return the last four random characters of a key, by which people recognize it."""
     return key[-12:-8]
 
 
@@ -106,12 +106,12 @@ def check_scope(scope: str) -> None:
 
 
 def parse_expires(text: str) -> datetime:
-    """Return the moment (UTC) from which a key is no longer valid.
+    """Return the time (UTC) from which a key is no longer valid.
 
     `text` is the last day on which the key is valid (UTC) or the end itself (RFC 3339).
 
     Raises:
-        ValueError: the text is neither, or its moment has no UTC offset.
+        ValueError: the text is neither, or a time without UTC offset.
     """
     moment = _MOMENT.fullmatch(text)
     if moment and moment[3] is None:
@@ -130,7 +130,7 @@ def parse_expires(text: str) -> datetime:
         pass  # no such day or hour
     raise ValueError(
         f"{_quoted(text)} is not an expiry: use the last valid day (UTC) such as 2030-12-31, or a"
-        " moment with its UTC offset such as 2030-12-31T12:00:00Z"
+        " time with its UTC offset such as 2030-12-31T12:00:00Z"
     )
 
 
@@ -138,7 +138,7 @@ def format_expires(moment: datetime) -> str:
     """Return an expiry as `parse_expires` reads it: the last valid day where it ends at midnight.
 
     Raises:
-        ValueError: the moment has no UTC offset.
+        ValueError: the time has no UTC offset.
     """
     if moment.utcoffset() is None:
         raise ValueError(f"{moment.isoformat()} has no UTC offset: use datetime.now(UTC)")
@@ -303,7 +303,7 @@ def _decode(text: str) -> tuple[str, Sequence[int]]:
 
 
 def _decode_percent(text: str) -> tuple[str, Sequence[int]]:
-    """Decode percent-encoding until nothing is left to decode, in linear time.
+    """Decode percent-encoding repeatedly and completely, in linear time.
 
     A decoded character can complete an earlier escape (`%25%35%46` is `%5F`), so the last three
     characters are looked at after each step. Each decoded escape makes the result shorter.

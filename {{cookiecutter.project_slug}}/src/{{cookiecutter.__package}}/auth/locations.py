@@ -62,11 +62,11 @@ def make_locations(settings: AuthSettings) -> tuple["Location", ...]:
 class Location:
     """A place in a request where clients send their key.
 
-    A key is taken out of the request, so that nothing can log, trace, redirect or report it.
+    A key is removed from the request, so that nothing can log, trace, redirect or report it.
 
     Attributes:
-        name: how the location is called in logs.
-        scheme: how it is called in the OpenAPI document.
+        name: its name in logs.
+        scheme: its scheme in the OpenAPI document.
         header: the request header that pages of other origins must be allowed to send (CORS).
     """
 
@@ -142,14 +142,14 @@ def _token(credentials: str) -> str:
     scheme, space, token = credentials.partition(" ")
     if scheme.lower() == "bearer" and token:
         return token
-    # A key without a scheme gets a space, so that it is no key.
+    # A key sent without a scheme gets a trailing space, which makes it invalid.
     return f"{credentials} " if credentials and not space else credentials
 {% endif %}
 {% if cookiecutter.__cookie %}
 
 
 class CookieLocation(Location):
-    """A cookie, which browsers also send when a page of another origin makes them do so."""
+    """A cookie, which browsers also attach to cross-origin requests."""
 
     name = "cookie"
 
@@ -165,8 +165,8 @@ class CookieLocation(Location):
     def take(self, scope: Scope) -> list[str]:
         """Remove each cookie with this name, and return their values; other cookies stay.
 
-        As RFC 6265, section 5.4, has it, quotes are part of a value, and no key has quotes: a key
-        in quotes is refused. A name without `=` is no cookie of that name, and does not count.
+        By RFC 6265, section 5.4, quotes are part of a value. No key has quotes, so a key in quotes
+        is refused. A cookie without `=` does not count.
         """
         lines = [value.decode("latin-1") for name, value in scope["headers"] if name == b"cookie"]
         sent, kept = [], []

@@ -13,7 +13,7 @@ OTHER = "_other"
 
 
 class Observed(Protocol):
-    """What is asked for its state when metrics are read."""
+    """An object whose state is read with the metrics."""
 
     def availability(self) -> Mapping[str, bool]:
         """Tell which of its parts are available."""
@@ -45,7 +45,7 @@ def count_refusal(reason: str) -> None:
 
 
 def read_availability(options: CallbackOptions) -> Iterable[Observation]:
-    """Return the state of each part, 1 or 0; the worse one where a process runs two services."""
+    """Return the state of each part, 1 or 0; the worse one if a process runs two services."""
     states: dict[str, bool] = {}
     for observed in list(_observed):
         for part, available in observed.availability().items():

@@ -23,7 +23,7 @@ from .websockets import CheckedWebSocket
 
 
 class AuthenticationMiddleware:
-    """ASGI middleware: what needs a key is reached with a valid one only.
+    """ASGI middleware: a request that needs a key passes only with a valid one.
 
     A dependency of the application would leave mounted applications, static files and unknown paths
     open, and would run only after FastAPI has read and parsed the body.
@@ -72,7 +72,7 @@ class AuthenticationMiddleware:
 async def send_refusal(app: FastAPI, refusal: HTTPException, scope: Scope, send: Send) -> None:
     """Send the response to a refused request, as the application's exception handler formats it.
 
-    A handler of the owner finds an empty body.
+    An exception handler of the owner gets an empty body.
     """
     handlers = app.exception_handlers
     kinds = (refusal.status_code, *type(refusal).__mro__[:-3])  # without Exception and its bases

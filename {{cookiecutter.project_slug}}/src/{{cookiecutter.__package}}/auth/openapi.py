@@ -1,6 +1,6 @@
-"""Adds API keys to an OpenAPI document: schemes, what needs a key, and how requests are refused.
+"""Adds API keys to an OpenAPI document: schemes, what needs a key, and refusals.
 
-Nothing that FastAPI or the owner of the service has written is replaced.
+It replaces nothing that FastAPI or the owner of the service has written.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -101,7 +101,7 @@ def remove_unsent_fields(document: Document) -> None:
 
 
 def extend_openapi(app: FastAPI, add: Callable[[Document], None]) -> None:
-    """Have `add` complete each document of an application, also one that it made before."""
+    """Make `add` complete each document of an application, including one that it has cached."""
     make_document = app.openapi
 
     def openapi() -> Document:

@@ -36,10 +36,10 @@ class ServiceEvent(NamedTuple):
 
 
 class KeyStore(Protocol):
-    """Where keys are kept."""
+    """A key store."""
 
     def availability(self) -> dict[str, bool]:
-        """Tell for the metrics what is available."""
+        """Return which parts are available, for metrics."""
         ...
 
     @property
@@ -48,7 +48,7 @@ class KeyStore(Protocol):
         ...
 
     def peek(self, digest: str) -> KeyRecord | None:
-        """Return the key with this hash where the store knows it without asking anybody."""
+        """Return the key with this hash if the store knows it without a query."""
         ...
 
     def knows(self, digest: str) -> bool:
@@ -76,7 +76,7 @@ class KeyStore(Protocol):
         ...
 
     async def check_ready(self) -> None:
-        """Return when the store can be asked.
+        """Check that the store is available.
 
         Raises:
             Refusal: 503 when it is unavailable.
@@ -84,5 +84,5 @@ class KeyStore(Protocol):
         ...
 
     def running(self) -> AbstractAsyncContextManager[None]:
-        """Run what the store does in the background for as long as the service runs."""
+        """Run the background work of the store for as long as the service runs."""
         ...

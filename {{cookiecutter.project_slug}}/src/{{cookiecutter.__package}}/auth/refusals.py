@@ -1,4 +1,4 @@
-"""Refusals: the caller learns the status, the log learns the reason."""
+"""Refusals: the client gets the status, the log gets the reason."""
 
 from collections.abc import Mapping
 from enum import StrEnum

@@ -1,4 +1,4 @@
-"""Which route will handle a request: FastAPI decides it the same way, but later."""
+"""Finds the route that will handle a request, as FastAPI does later."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The scopes that the endpoints of an application ask for."""
+"""The scopes that the endpoints of an application require."""
 
 from collections.abc import Iterable, Iterator
 
@@ -11,7 +11,7 @@ from .routing import find_mounted
 
 
 def find_scopes(app: FastAPI) -> frozenset[str]:
-    """Return the scopes that endpoints ask for, those of mounted applications too."""
+    """Return the scopes that endpoints require, including those of mounted applications."""
     contexts = [
         context
         for found in (app, *find_mounted(app.routes))

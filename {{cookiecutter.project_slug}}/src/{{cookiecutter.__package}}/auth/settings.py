@@ -63,21 +63,21 @@ _ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://([a-z0-9._-]+|\[[0-9a-f:.]+\])(:\d{1,
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _QUOTES = ("'", '"')
 _ENVIRONMENTS = {"dev": "development", "prod": "production"}
-# What pydantic's errors mean, in the words of the person who wrote the setting.
+# What pydantic's errors mean, in terms of the setting.
 _EXPLANATIONS = {
     "bool_parsing": "write true or false",
     "bool_type": "write true or false",
-    "extra_forbidden": f"an entry has no such field; see: {CREATE_KEY}",
+    "extra_forbidden": f"entries have no such field; see: {CREATE_KEY}",
     "float_parsing": "write a number, such as 0.5",
     "frozen_set_type": 'write a list, such as ["admin"]',
-    "greater_than_equal": "the least is {ge}",
+    "greater_than_equal": "the minimum is {ge}",
     "int_from_float": "write a whole number, such as 8000",
     "int_parsing": "write a whole number, such as 8000",
     "int_type": "write a whole number, such as 8000",
     "ip_any_network": (
         "write an address or a network without host bits, such as 192.0.2.0/24 or 2001:db8::/32"
     ),
-    "less_than_equal": "the most is {le}",
+    "less_than_equal": "the maximum is {le}",
     "literal_error": "write {expected}",
     "missing": "it is missing",
     "model_type": f"an entry is a JSON object, as printed by: {CREATE_KEY}",
@@ -92,7 +92,7 @@ def read_list(value: Any) -> Any:
     """Return the list that a value stands for: JSON, texts with commas between, or one object.
 
     Raises:
-        ValueError: it begins like JSON and is none.
+        ValueError: it looks like JSON and is not valid.
     """
     if isinstance(value, dict):
         return [value]
@@ -155,14 +155,14 @@ def _read_environment(value: Any) -> Any:
 
 
 def _read_expires(value: object) -> datetime:
-    # TOML has dates and moments of its own.
+    # TOML has date and time values.
     return value if isinstance(value, datetime) and value.tzinfo else keys.parse_expires(str(value))
 
 
 def _read_lifetime(value: object) -> timedelta:
     lifetime = value if isinstance(value, timedelta) else keys.parse_duration(str(value))
     if not lifetime:
-        raise ValueError("a key that lives for no time is of no use: write a duration such as 365d")
+        raise ValueError("the lifetime must not be 0: write a duration such as 365d")
     return lifetime
 {% if cookiecutter.__database %}
 
@@ -207,15 +207,15 @@ class KeyEntry(BaseModel):
     hint: Hint | None = None
     """The last four random characters of the key."""
     consumer: ConsumerName
-    """The holder of the key."""
+    """The consumer of the key."""
     sha256: Annotated[str, AfterValidator(_check_digest)] = Field(repr=False)
     """The SHA-256 hash of the key, 64 hexadecimal digits."""
     scopes: Scopes = frozenset()
     """What the key may do."""
     expires: Expires | None = None
-    """When the key ends: a date (through that day, UTC) or a moment (RFC 3339)."""
+    """When the key expires: the last valid day (UTC) or a time (RFC 3339)."""
     networks: tuple[IPvAnyNetwork, ...] = ()
-    """The networks from which the key may be used; none means any."""
+    """The networks from which the key may be used; an empty list means any."""
 {% if cookiecutter.__limited %}
     rate_limit: RateLimit | None = None
     """How many requests the key may send, in place of `RATE_LIMIT`."""
@@ -429,7 +429,7 @@ def load_settings(settings_class: type[S]) -> S:
 def find_misspelt_names(settings_class: type[BaseSettings]) -> list[str]:
     """Return a warning for each name in `.env` or the TOML file that is close to a setting's.
 
-    Other unknown names are left alone: an `.env` may be shared with other programs.
+    Other unknown names are ignored: an `.env` may be shared with other programs.
     """
     known = {name.upper() for name in _setting_names(settings_class)}
     env_file, toml_file = (settings_class.model_config.get(f) for f in ("env_file", "toml_file"))
@@ -460,8 +460,8 @@ def check_lifetime(
     latest = (created or datetime.now(UTC)) + longest
     if expires is None or expires > latest:
         raise ValueError(
-            f"MAX_KEY_LIFETIME: a key ends by {latest:%Y-%m-%d %H:%M} UTC at the latest: set an"
-            " earlier end"
+            f"MAX_KEY_LIFETIME: a new key must expire by {latest:%Y-%m-%d %H:%M} UTC: set an"
+            " earlier expiry"
         )
 
 
@@ -480,7 +480,7 @@ def find_overlong_keys(settings: AuthSettings) -> list[str]:
 
 {% endif %}
 def describe_errors(error: ValidationError, *, environment: bool = False) -> str:
-    """Return the problems in one line, in the words of their reader.
+    """Return the problems in one line, in terms of the settings.
 
     With `environment`, settings are named as in the environment: in upper case.
     """
@@ -524,12 +524,12 @@ def redact(text: str) -> str:
 
 
 def in_development(read: dict[str, Any]) -> bool:
-    """Tell whether the settings that were read so far say that this is development."""
+    """Tell whether the settings that were read so far select development."""
     return bool(read.get("fastapi_env") == "development")
 
 
 def _clean_text(value: Any) -> Any:
-    """Return a text without the white space and quotes around it, which some sources keep."""
+    """Return a text without surrounding white space and quotes, which some sources keep."""
     if not isinstance(value, str):
         return value
     text = value.strip()

@@ -103,7 +103,7 @@ class CheckedWebSocket:
         self._code = TRY_AGAIN_LATER if refusal.status_code == 503 else POLICY_VIOLATION
         try:
             await self._send({"type": "websocket.close", "code": self._code})
-        except Exception as error:  # the client has gone
+        except Exception as error:  # the client has disconnected
             logger.debug("Could not close a WebSocket: %r", error)
         if self._receiving is not None:
             self._receiving.reschedule(asyncio.get_running_loop().time())

@@ -11,7 +11,7 @@ router = APIRouter(tags=["about"])
 
 
 class About(BaseModel):
-    """What runs here."""
+    """The running service."""
 
     name: str
     version: str

@@ -32,5 +32,5 @@ async def live() -> Health:
 {% endif %}
 )
 async def ready() -> Health:
-    """The service can handle requests. Check here what yours cannot work without."""
+    """The service can handle requests. Add checks of what your service depends on."""
     return Health()

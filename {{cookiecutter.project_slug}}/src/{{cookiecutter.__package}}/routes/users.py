@@ -1,4 +1,4 @@
-"""For any consumer: who am I?"""
+"""For any consumer: its own name and scopes."""
 
 from fastapi import APIRouter
 from pydantic import BaseModel
@@ -17,5 +17,5 @@ class User(BaseModel):
 
 @router.get("/me")
 async def me(consumer: CurrentConsumer) -> User:
-    """The name behind the key of this request, and what it may do."""
+    """The consumer of this request and the scopes of its key."""
     return User(consumer=consumer.name, scopes=sorted(consumer.scopes))

@@ -1,4 +1,4 @@
-"""API keys: what routes import. Ordinary work on the service changes nothing in this package."""
+"""API keys: what routes import. Ordinary work on the service does not change this package."""
 
 from importlib import import_module
 from importlib.util import find_spec
@@ -25,7 +25,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import these names and modules when they are asked for: commands start sooner without FastAPI."""
+    """Import a name or module on first use: commands that need no FastAPI start sooner."""
     if name in __all__:
         return getattr(import_module(f"{__name__}.dependencies"), name)
     if find_spec(f"{__name__}.{name}"):
