@@ -59,7 +59,7 @@ def test_no_key_and_no_digest_is_written_anywhere(live: Live) -> None:
     assert '"url.path": "/users/me"' in written  # spans are written too
     assert re.search(r'"GET /users/me HTTP/1.1\\" 200", .*"consumer": "admin"', written)
     if live.locations == ["query"]:
-        assert "api_key" not in written
+        assert not re.search(r"api_key(?!\.)", written)  # except attributes of spans
     for secret in (*live.keys.values(), *live.digests.values()):
         assert secret not in written
         assert secret[-20:] not in written  # nor the telling part of one, otherwise encoded
