@@ -65,6 +65,11 @@ def messages(live: Live, level: str = "") -> list[str]:
     return [line["message"] for line in lines(live) if line["level"].startswith(level)]
 
 
+def count_event(live: Live, event: str) -> int:
+    """Return how many lines of the log have an event."""
+    return [line.get("event") for line in lines(live)].count(event)
+
+
 def process_ids(live: Live, kind: str) -> list[int]:
     """Return the ids of the processes that have started: of the `parent` or a `server`."""
     return [int(pid) for pid in re.findall(rf"Started {kind} process \[(\d+)", str(messages(live)))]
@@ -307,7 +312,22 @@ def test_workers_end_within_10_s_of_their_parent(live: Live) -> None:
         assert parse(read(slow)).status == 503
         until(lambda: is_refused(live))
         assert time.monotonic() - started < 10
-    assert "The parent process ended; shutting down" in messages(live, "ERROR")
+    assert "The parent process ended" in messages(live, "ERROR")
+
+
+@pytest.mark.parametrize("answers", [SETTINGS], ids=name)
+@pytest.mark.parametrize("live", [{"WORKERS": "2"}], indirect=True, ids=["two workers"])
+def test_a_worker_that_replaces_another_says_so(live: Live) -> None:
+    if sys.platform == "win32":
+        pytest.skip("Windows has no such signals")
+    until(lambda: len(process_ids(live, "server")) == 2)
+    assert count_event(live, "worker_replaced") == 0
+    workers = process_ids(live, "server")
+    os.kill(workers[0], signal.SIGKILL)
+    until(lambda: len(process_ids(live, "server")) == 3)
+    assert count_event(live, "worker_replaced") == 1
+    os.kill(leader(live), signal.SIGTERM)
+    until(lambda: count_event(live, "shutdown_started") == 2)
 
 
 @workers
