@@ -18,7 +18,7 @@ from support.combinations import Answers, name
 from support.commands import run
 from support.generation import Bake
 from support.live import Live, parse, run_service
-from support.server_process import free_port
+from support.server_process import free_port, run_server
 from support.waiting import until
 
 SETTINGS: Answers = {"key_location": "header", "protection": "whole_app"}
@@ -328,6 +328,18 @@ def test_a_worker_that_replaces_another_says_so(live: Live) -> None:
     assert count_event(live, "worker_replaced") == 1
     os.kill(leader(live), signal.SIGTERM)
     until(lambda: count_event(live, "shutdown_started") == 2)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_log_disk_that_is_full_stops_nothing(bake: Bake, tmp_path: Path) -> None:
+    command = ["sh", "-c", 'exec "$0" -m my_service serve 2>/dev/full', sys.executable]
+    with run_service(bake(**SETTINGS), SETTINGS, tmp_path) as live:
+        pass
+    with run_server(*command, port=live.port, cwd=tmp_path, env=live.variables):
+        for _ in range(3):
+            assert live.status_for(live.keys["web"]) == 200
+            assert live.status_for(live.keys["unknown"]) == 401
+            assert live.handshake("/feed").status == 401
 
 
 @workers
