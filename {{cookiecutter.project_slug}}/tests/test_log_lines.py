@@ -111,13 +111,13 @@ class _FullDisk(io.StringIO):
 
 
 def test_full_disk_of_the_log_raises_nothing(
-    log: io.StringIO, apart: None, monkeypatch: pytest.MonkeyPatch
+    log: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "stderr", _FullDisk())
-    [handler] = logging.getLogger("service").handlers
-    assert isinstance(handler, logging.StreamHandler)
-    monkeypatch.setattr(handler, "stream", sys.stderr)
-    logging.getLogger("service").error("key is %s", KEY)
+    disk, logger = _FullDisk(), logging.getLogger("service")
+    monkeypatch.setattr(sys, "stderr", disk)
+    monkeypatch.setattr(logger, "handlers", [logging.StreamHandler(disk)])
+    monkeypatch.setattr(logger, "propagate", False)
+    logger.error("the disk is full")
 
 
 def test_uncaught_exception_of_the_process_is_redacted(log: io.StringIO) -> None:

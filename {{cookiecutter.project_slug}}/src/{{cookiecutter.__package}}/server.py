@@ -42,6 +42,8 @@ ORPHAN_DRAIN_SECONDS = 3  # the same for a worker whose parent process was kille
 KEEP_ALIVE_SECONDS = 10
 BACKLOG = 2048
 OTHER_FILES = 256  # that a process opens besides connections
+# Another line says it, with a reason or an event.
+REPEATED_LINES = {"Application startup failed. Exiting.", "Shutting down"}
 {% if cookiecutter.__database %}
 # Psycopg cannot use the event loop that Windows has by default.
 LOOP = "asyncio:SelectorEventLoop" if sys.platform == "win32" else "auto"
@@ -139,8 +141,7 @@ class ServerConfig(uvicorn.Config):
 
     def load(self) -> None:
         """Import the application; uvicorn calls this once in each process that serves."""
-        # A line before it says why.
-        logger.addFilter(lambda line: line.msg != "Application startup failed. Exiting.")
+        logger.addFilter(lambda line: line.msg not in REPEATED_LINES)
         if threading.current_thread() is threading.main_thread():
             self.bound_shutdown()
         super().load()
