@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.combinations import Answers, name
+from support.combinations import CHOICES, Answers, name
 from support.commands import run
 from support.generation import Bake
 from support.live import Live, run_service
@@ -39,18 +39,28 @@ def first_cells(text: str) -> set[str]:
     return {word for row in rows for word in re.findall(r"`(\w+)`", row)}
 
 
+def source(project: Path) -> str:
+    """Return the source of the service."""
+    return "".join(file.read_text(encoding="utf-8") for file in project.rglob("src/**/*.py"))
+
+
 def texts(project: Path) -> set[str]:
     """Return all texts in the source of the service."""
-    trees = [ast.parse(file.read_text(encoding="utf-8")) for file in project.rglob("src/**/*.py")]
-    nodes = [node for tree in trees for node in ast.walk(tree)]
+    nodes = ast.walk(ast.parse(source(project)))
     return {str(node.value) for node in nodes if isinstance(node, ast.Constant)}
+
+
+def counted_events(project: Path) -> list[str]:
+    """Return the events that one call logs and counts."""
+    calls = [node for node in ast.walk(ast.parse(source(project))) if isinstance(node, ast.Call)]
+    return [ast.literal_eval(c.args[2]) for c in calls if ast.unparse(c.func) == "log_state"]
 
 
 @pytest.mark.parametrize("answers", ANSWERS, ids=name)
 def test_tables_name_all_reasons_and_events(answers: Answers, bake: Bake) -> None:
     project = bake(**answers)
-    source = (project / "src/my_service/auth/refusals.py").read_text(encoding="utf-8")
-    reasons = set(re.findall(r"^    [A-Z_]+ = \"(\w+)\"$", source, re.MULTILINE))
+    refusals = (project / "src/my_service/auth/refusals.py").read_text(encoding="utf-8")
+    reasons = set(re.findall(r"^    [A-Z_]+ = \"(\w+)\"$", refusals, re.MULTILINE))
     if answers["key_store"] == "settings":
         reasons.remove("revoked")  # an entry cannot be revoked: it is removed
     assert first_cells(section(project, "A client gets 401")) - {"reason"} == reasons
@@ -60,6 +70,18 @@ def test_tables_name_all_reasons_and_events(answers: Answers, bake: Bake) -> Non
     assert events <= documented
     assert documented & (EVENTS | KEY_EVENTS | SIGN_IN_EVENTS) == events
     assert events <= texts(project)
+
+
+@pytest.mark.parametrize("rate_limit", CHOICES["rate_limit"])
+@pytest.mark.parametrize("key_store", CHOICES["key_store"])
+def test_table_has_all_states_and_each_is_counted(
+    key_store: str, rate_limit: str, bake: Bake
+) -> None:
+    project = bake(key_store=key_store, rate_limit=rate_limit)
+    states = section(project, "Operate").split("\n### What you see")[1].partition("Also seen")[0]
+    documented = first_cells(states) - {"event"}
+    assert sorted(documented) == sorted(counted_events(project))
+    assert not re.findall(r'"event": "\w+"', source(project)), "logged, but not counted"
 
 
 def send_requests(live: Live) -> None:

@@ -18,7 +18,7 @@ from support.combinations import Answers, name
 from support.commands import run
 from support.generation import Bake
 from support.live import Live, parse, run_service
-from support.server_process import free_port
+from support.server_process import free_port, run_server
 from support.waiting import until
 
 SETTINGS: Answers = {"key_location": "header", "protection": "whole_app"}
@@ -63,6 +63,11 @@ def lines(live: Live) -> list[dict[str, Any]]:
 def messages(live: Live, level: str = "") -> list[str]:
     """Return the messages of the log, all or those of one level."""
     return [line["message"] for line in lines(live) if line["level"].startswith(level)]
+
+
+def count_event(live: Live, event: str) -> int:
+    """Return how many lines of the log have an event."""
+    return [line.get("event") for line in lines(live)].count(event)
 
 
 def process_ids(live: Live, kind: str) -> list[int]:
@@ -307,7 +312,34 @@ def test_workers_end_within_10_s_of_their_parent(live: Live) -> None:
         assert parse(read(slow)).status == 503
         until(lambda: is_refused(live))
         assert time.monotonic() - started < 10
-    assert "The parent process ended; shutting down" in messages(live, "ERROR")
+    assert "The parent process ended" in messages(live, "ERROR")
+
+
+@pytest.mark.parametrize("answers", [SETTINGS], ids=name)
+@pytest.mark.parametrize("live", [{"WORKERS": "2"}], indirect=True, ids=["two workers"])
+def test_a_worker_that_replaces_another_says_so(live: Live) -> None:
+    if sys.platform == "win32":
+        pytest.skip("Windows has no such signals")
+    until(lambda: len(process_ids(live, "server")) == 2)
+    assert count_event(live, "worker_replaced") == 0
+    workers = process_ids(live, "server")
+    os.kill(workers[0], signal.SIGKILL)
+    until(lambda: len(process_ids(live, "server")) == 3)
+    assert count_event(live, "worker_replaced") == 1
+    os.kill(leader(live), signal.SIGTERM)
+    until(lambda: count_event(live, "shutdown_started") == 2)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_log_disk_that_is_full_stops_nothing(bake: Bake, tmp_path: Path) -> None:
+    command = ["sh", "-c", 'exec "$0" -m my_service serve 2>/dev/full', sys.executable]
+    with run_service(bake(**SETTINGS), SETTINGS, tmp_path) as live:
+        pass
+    with run_server(*command, port=live.port, cwd=tmp_path, env=live.variables):
+        for _ in range(3):
+            assert live.status_for(live.keys["web"]) == 200
+            assert live.status_for(live.keys["unknown"]) == 401
+            assert live.handshake("/feed").status == 401
 
 
 @workers

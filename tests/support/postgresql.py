@@ -21,7 +21,7 @@ from support.machine import missing
 from support.server_process import free_port
 
 # It keeps nothing when the machine fails, says what it is asked, and listens nowhere else.
-SERVER_OPTIONS = ["fsync=off", "log_statement=all", "listen_addresses='127.0.0.1'"]
+SERVER_OPTIONS = ["fsync=off", "log_statement=all", "listen_addresses='127.0.0.1,::1'"]
 SERVER_OPTIONS += ["unix_socket_directories=''", "lc_messages=C"]
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx2
 from my_service.auth import keys
+from my_service.server import refuse_reload
 from opentelemetry import metrics
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, NumberDataPoint
@@ -45,6 +46,7 @@ async def main() -> None:
             await client.get("/users/me", **helpers.with_key(helpers.LOCATIONS[0], key))
         await client.get("/users/me")
         await client.get("/health/live")
+    refuse_reload()
     print(json.dumps(read(reader)))
 
 

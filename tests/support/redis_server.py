@@ -41,7 +41,7 @@ class Redis:
     def start(self) -> None:
         """Start it, with nothing in it, and wait until it answers."""
         options = {
-            "bind": "127.0.0.1",
+            "bind": "127.0.0.1 -::1",  # "-": where there is IPv6
             "port": str(self.port),
             # For a cluster alone: the default is 10 000 beyond the port, which may be no port.
             "cluster-port": str(free_port()),

@@ -28,6 +28,7 @@ def run_server(
     *command: str | Path,
     port: int,
     cwd: Path,
+    host: str = "127.0.0.1",
     env: dict[str, str] | None = None,
     user: int | None = None,
 ) -> Iterator[Path]:
@@ -47,7 +48,7 @@ def run_server(
             extra_groups=None if user is None else [],
         )
         try:
-            _wait_until_ready(f"http://127.0.0.1:{port}/health/ready", process, output)
+            _wait_until_ready(f"http://{host}:{port}/health/ready", process, output)
             yield output
         finally:
             _stop(process)

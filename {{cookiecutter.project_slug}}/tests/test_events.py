@@ -2,14 +2,16 @@
 
 import json
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
 import httpx2
 import pytest
 from fastapi import FastAPI
+from opentelemetry.metrics import CallbackOptions
 
-from {{ cookiecutter.__package }}.auth import events, keys
+from {{ cookiecutter.__package }}.auth import events, keys, metrics
 from {{ cookiecutter.__package }}.auth.locations import (
     Location,
 )
@@ -301,3 +303,21 @@ async def test_table_of_kinds_is_bounded(
             await client.get("/_tests/whoami")
     assert len(lines.events) == 9
     assert len(app._app.refusals._kinds) == 3  # type: ignore[attr-defined]
+
+
+async def test_changes_of_state_are_logged_and_counted(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metrics, "_state_changes", Counter())
+    logger = logging.getLogger("some.module")
+    for event in ("store_slow", "store_slow", "limiter_available"):
+        events.log_state(logger, logging.ERROR, event, "State of %s", "the store")
+    record = caplog.records[-1]
+    assert (record.name, record.levelname, record.module) == ("some.module", "ERROR", "test_events")
+    assert caplog.messages == ["State of the store"] * 3
+    assert vars(record)["event"] == "limiter_available"
+    counted = metrics.read_state_changes(CallbackOptions())
+    assert [(state.value, state.attributes) for state in counted] == [
+        (2, {"event": "store_slow"}),
+        (1, {"event": "limiter_available"}),
+    ]

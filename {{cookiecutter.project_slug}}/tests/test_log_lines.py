@@ -1,5 +1,6 @@
 """Log lines hold no key, cannot be forged, and are written for uncaught errors too."""
 
+import errno
 import io
 import json
 import logging
@@ -102,6 +103,21 @@ def test_error_of_a_foreign_handler_is_redacted(
     assert_redacted(written)
     assert written.count("Could not log a record of ") == 2
     assert all(line.startswith(("Could not", "  ")) for line in written.splitlines())
+
+
+class _FullDisk(io.StringIO):
+    def write(self, text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_full_disk_of_the_log_raises_nothing(
+    log: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk, logger = _FullDisk(), logging.getLogger("service")
+    monkeypatch.setattr(sys, "stderr", disk)
+    monkeypatch.setattr(logger, "handlers", [logging.StreamHandler(disk)])
+    monkeypatch.setattr(logger, "propagate", False)
+    logger.error("the disk is full")
 
 
 def test_uncaught_process_exception_is_redacted(log: io.StringIO) -> None:

@@ -596,6 +596,6 @@ def test_readme_has_every_event() -> None:
     readme, package = read_file("README.md"), Path(keys.__file__).parents[1]
     files = [package / "protocols.py", package / "server.py", *(package / "auth").glob("*.py")]
     code = "".join(file.read_text(encoding="utf-8") for file in files)
-    events = set(re.findall(r'"event": "(\w+)"', code))
+    events = set(re.findall(r'log_state\(\s*\w+,\s*[\w.]+,\s*"(\w+)"', code))
     assert events
     assert {event for event in events if f"`{event}`" not in readme} == set()

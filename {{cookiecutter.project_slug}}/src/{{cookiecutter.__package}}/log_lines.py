@@ -7,6 +7,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -133,9 +134,11 @@ def _handle_logging_error(self: logging.Handler, record: logging.LogRecord) -> N
     try:
         where = f"{record.pathname}:{record.lineno}"
         text = f"Could not log a record of {where}: {get_message(record)}"
-        sys.stderr.write(redact(one_line(text) + _indented(traceback.format_exc())) + "\n")
+        text = redact(one_line(text) + _indented(traceback.format_exc()))
     except Exception:
-        sys.stderr.write("Could not log a record, and could not write why\n")
+        text = "Could not log a record, and could not write why"
+    with suppress(OSError):  # a full disk fails no request
+        sys.stderr.write(f"{text}\n")
 
 
 def _to_json(line: dict[str, Any]) -> str:

@@ -15,6 +15,8 @@ from typing import Any, ClassVar
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from .auth.events import log_state
+
 HEALTH_PATHS = {"/health/live", "/health/ready"}
 
 # Data is parsed in slices, so a head exceeds MAX_HEAD_BYTES by at most one of them.
@@ -149,8 +151,8 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
     def admit_excess(self, limit: int) -> None:
         """Let the connection make one request; close the oldest such connection if there are many."""
         if not self.excess:
-            fields = {"event": "connections_limited"}
-            logger.warning("Limit of %d connections reached", limit, extra=fields)
+            text = "Limit of %d connections reached"
+            log_state(logger, logging.WARNING, "connections_limited", text, limit)
         if len(self.excess) >= EXCESS_CONNECTIONS:
             oldest = next(iter(self.excess))
             del self.excess[oldest]

@@ -24,6 +24,7 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.server import HANDLED_SIGNALS
 from uvicorn.supervisors import ChangeReload, Multiprocess
 
+from .auth.events import log_state
 from .protocols import (
     EXCESS_CONNECTIONS,
     MAX_CONNECTIONS,
@@ -41,6 +42,8 @@ ORPHAN_DRAIN_SECONDS = 3  # the same for a worker whose parent process was kille
 KEEP_ALIVE_SECONDS = 10
 BACKLOG = 2048
 OTHER_FILES = 256  # that a process opens besides connections
+# Another line says it, with a reason or an event.
+REPEATED_LINES = {"Application startup failed. Exiting.", "Shutting down"}
 {% if cookiecutter.__database %}
 # Psycopg cannot use the event loop that Windows has by default.
 LOOP = "asyncio:SelectorEventLoop" if sys.platform == "win32" else "auto"
@@ -112,7 +115,8 @@ def fit_open_files(connections: int) -> int:
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
             if soft < connections + reserved:
                 connections = max(1, soft - reserved)
-                logger.warning("%d open files allow %d connections only", soft, connections)
+                text = "%d open files allow %d connections only"
+                log_state(logger, logging.WARNING, "open_files_low", text, soft, connections)
     return connections
 
 
@@ -131,16 +135,19 @@ class ServerConfig(uvicorn.Config):
             **options,
         )
         self.max_connections = max_connections
+        self.is_replacement = False  # for a worker that ended
         # Patched by tests: workers import this module anew, but get the attributes.
         self.exit_seconds = SHUTDOWN_SECONDS - DRAIN_SECONDS
 
     def load(self) -> None:
         """Import the application; uvicorn calls this once in each process that serves."""
-        # A line before it says why.
-        logger.addFilter(lambda line: line.msg != "Application startup failed. Exiting.")
+        logger.addFilter(lambda line: line.msg not in REPEATED_LINES)
         if threading.current_thread() is threading.main_thread():
             self.bound_shutdown()
         super().load()
+        if self.is_replacement:
+            text = "This process replaces another one, which ended or did not respond"
+            log_state(logger, logging.ERROR, "worker_replaced", text)
         self.loaded_app = refuse_when_cancelled(self.loaded_app)
 
     def bound_shutdown(self) -> None:
@@ -164,14 +171,16 @@ class ServerConfig(uvicorn.Config):
         parent = multiprocessing.parent_process()
         while not _has_arrived(signals):
             if parent is not None and not parent.is_alive():
-                fields = {"event": "parent_ended"}
-                logger.error("The parent process ended; shutting down", extra=fields)
+                log_state(logger, logging.ERROR, "parent_ended", "The parent process ended")
                 self.timeout_graceful_shutdown = ORPHAN_DRAIN_SECONDS
                 signal.raise_signal(signal.SIGTERM)
                 break
-        time.sleep((self.timeout_graceful_shutdown or 0) + self.exit_seconds)
-        fields = {"event": "shutdown_too_slow"}
-        logger.error("Shutdown took too long; exiting before it is complete", extra=fields)
+        seconds = self.timeout_graceful_shutdown or 0
+        text = "Shutting down: requests in flight have %d seconds"
+        log_state(logger, logging.INFO, "shutdown_started", text, seconds)
+        time.sleep(seconds + self.exit_seconds)
+        text = "Shutdown took too long; exiting before it is complete"
+        log_state(logger, logging.ERROR, "shutdown_too_slow", text)
         os._exit(1)
 
 
@@ -186,6 +195,14 @@ def _has_arrived(signals: SimpleQueue[int]) -> bool:
 class Supervisor(Multiprocess):
     """The parent process of several workers."""
 
+    config: ServerConfig
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace workers that ended; the new ones log it, because they also export metrics."""
+        self.config.is_replacement = True
+        super().keep_subprocess_alive()
+        self.config.is_replacement = False
+
     def terminate_all(self) -> None:
         """Close the listening sockets too; the system accepts connections while one is open."""
         for socket in self.sockets:
@@ -199,8 +216,8 @@ class Supervisor(Multiprocess):
 
 def refuse_reload() -> None:
     """Log that SIGHUP does nothing."""
-    fields = {"event": "reload_refused"}
-    logger.warning("SIGHUP does not reload settings; restart the service instead", extra=fields)
+    text = "SIGHUP does not reload settings; restart the service instead"
+    log_state(logger, logging.WARNING, "reload_refused", text)
 
 
 def refuse_when_cancelled(app: Any) -> Any:

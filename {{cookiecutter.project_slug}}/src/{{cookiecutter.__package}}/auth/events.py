@@ -1,4 +1,4 @@
-"""Security events for the log: each has a name to alert on, and fields (OWASP ASVS 5.0, 16.2-3)."""
+"""Events for the log: each has a name to alert on, and fields (OWASP ASVS 5.0, 16.2-3)."""
 
 import asyncio
 import logging
@@ -10,7 +10,7 @@ from typing import Any
 from opentelemetry import trace
 
 from .context import Consumer, RequestContext
-from .metrics import count_refusal, count_request
+from .metrics import count_refusal, count_request, count_state_change
 from .refusals import Refusal
 
 # The time between log lines about the same refusal of a client and key, and how many are known.
@@ -88,6 +88,12 @@ class RefusalLog:
         # In a context of its own: the line is about many requests, and shows the id of none.
         Context().run(logger.warning, text, reason, count, extra={**fields, "count": count})
         return True
+
+
+def log_state(source: logging.Logger, level: int, event: str, text: str, *args: object) -> None:
+    """Log and count a change of state; the README's table lists all of these events."""
+    count_state_change(event)
+    source.log(level, text, *args, extra={"event": event}, stacklevel=2)
 
 
 def describe_span(consumer: Consumer) -> None:

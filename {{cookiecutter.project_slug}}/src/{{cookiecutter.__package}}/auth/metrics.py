@@ -1,5 +1,6 @@
 """Metrics through the OpenTelemetry API, which costs nothing while no SDK is installed."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 from weakref import WeakSet
@@ -22,6 +23,8 @@ class Observed(Protocol):
 
 _consumers: set[str] = set()
 _observed: WeakSet[Observed] = WeakSet()
+# Not a counter of the SDK: it has locks, and a signal handler may count while one is held.
+_state_changes: Counter[str] = Counter()
 
 
 def observe(observed: Observed) -> None:
@@ -44,6 +47,16 @@ def count_refusal(reason: str) -> None:
     _refusals.add(1, {"reason": reason})
 
 
+def count_state_change(event: str) -> None:
+    """Count a change of state, which is a line of the log with this event."""
+    _state_changes[event] += 1
+
+
+def read_state_changes(options: CallbackOptions) -> Iterable[Observation]:
+    """Return how often each state changed."""
+    return [Observation(count, {"event": event}) for event, count in list(_state_changes.items())]
+
+
 def read_availability(options: CallbackOptions) -> Iterable[Observation]:
     """Return the state of each part, 1 or 0; the worse one if a process runs two services."""
     states: dict[str, bool] = {}
@@ -59,6 +72,9 @@ _requests = _meter.create_counter(
 )
 _refusals = _meter.create_counter(
     "api_key.refusals", unit="{request}", description="Refused requests, by reason"
+)
+_changes = _meter.create_observable_counter(
+    "api_key.state_changes", [read_state_changes], unit="{change}", description="Changes by event"
 )
 _availability = _meter.create_observable_gauge(
     "api_key.available", [read_availability], description="Whether keys and limits can be checked"
