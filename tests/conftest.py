@@ -37,6 +37,12 @@ def no_bytecode() -> None:
     pytest.MonkeyPatch().setenv("PYTHONDONTWRITEBYTECODE", "1")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def shared_mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Let mypy read each dependency once for this process, not once a project."""
+    pytest.MonkeyPatch().setenv("MYPY_CACHE_DIR", str(tmp_path_factory.mktemp("mypy-cache")))
+
+
 @pytest.fixture
 def output(tmp_path: Path) -> Path:
     """Return a folder for projects."""

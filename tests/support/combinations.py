@@ -56,13 +56,13 @@ def half(combinations: list[Answers], options: dict[str, list[str]]) -> list[Ans
     return [answers for answers in combinations if place(answers, options) % 2 == 0]
 
 
-def pairwise(combinations: list[Answers]) -> list[Answers]:
-    """Return some of these combinations, in which any two answers still meet."""
-    missing = set().union(*map(_core_pairs, combinations))
+def few(combinations: list[Answers]) -> list[Answers]:
+    """Return some of these combinations: with each location, and any two of the other answers."""
+    missing = set().union(*map(_main_pairs, combinations))
     chosen: list[Answers] = []
     while missing:
-        chosen.append(max(combinations, key=lambda answers: len(_core_pairs(answers) & missing)))
-        missing.difference_update(_core_pairs(chosen[-1]))
+        chosen.append(max(combinations, key=lambda answers: len(_main_pairs(answers) & missing)))
+        missing.difference_update(_main_pairs(chosen[-1]))
     return chosen
 
 
@@ -102,8 +102,9 @@ def _pairs(answers: Answers) -> set[tuple[tuple[str, str], tuple[str, str]]]:
     return set(combinations(answers.items(), 2))
 
 
-def _core_pairs(answers: Answers) -> set[tuple[tuple[str, str], tuple[str, str]]]:
-    return _pairs({question: answers[question] for question in _FULL})
+def _main_pairs(answers: Answers) -> set[object]:
+    location, *others = _FULL
+    return {answers[location], *_pairs({question: answers[question] for question in others})}
 
 
 CHOICES = choices(TEMPLATE)
@@ -119,4 +120,4 @@ MIXED = [
 # What takes long runs for these alone, unless FULL=1 asks for all.
 SPREAD = COMBINATIONS if QUICK or os.environ.get("FULL") else half(COMBINATIONS, CHOICES)
 # What takes longest: the edited projects of `test_edits.py` run their suites for many others.
-PAIRS = COMBINATIONS if QUICK or os.environ.get("FULL") else pairwise(COMBINATIONS)
+FEW = COMBINATIONS if QUICK or os.environ.get("FULL") else few(COMBINATIONS)

@@ -47,7 +47,7 @@ class Project:
 
     folder: Path
     answers: Answers
-    variables: dict[str, str] = field(default_factory=dict)  # for what runs in it
+    variables: dict[str, str] = field(default_factory=dict)  # that its owner has to set
 
     @property
     def whole_app(self) -> bool:
