@@ -4,6 +4,7 @@
 needs none. These are the first routes of each application: nobody pays for another's routes.
 """
 
+import asyncio
 import importlib
 import io
 import json
@@ -23,7 +24,6 @@ from fastapi.security.api_key import APIKeyBase
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 KEY = "tutorial-3f1c9f0b2c4e4f7d8a6b5c4d3e2f1a0b"
-# Bearer is left out: it reads one header, as `header` does.
 LOCATIONS = ("header", "cookie", "query", "fallback")
 # What is generated to be compared: the name of a contestant, and the answers that make it.
 SERVICES = {
@@ -31,11 +31,15 @@ SERVICES = {
     for location in LOCATIONS
     for protection in ("whole_app", "endpoints")
 }
-SERVICES["ours: header, database"] = {
-    "key_location": "header",
-    "protection": "whole_app",
-    "key_store": "database",
+HEADER = {"key_location": "header", "protection": "whole_app"}
+SERVICES |= {
+    "ours: bearer, whole_app": HEADER | {"key_location": "bearer"},
+    "ours: bearer, endpoints": {"key_location": "bearer", "protection": "endpoints"},
+    "ours: header, database": HEADER | {"key_store": "database"},
+    "ours: header, rate limit": HEADER | {"rate_limit": "yes"},
 }
+KEY_COUNTS = (1, 1_000, 100_000)
+CONSUMER_COUNTS = (1, 10_000, 100_000)
 
 
 @dataclass
@@ -171,9 +175,12 @@ def generated(answers: dict[str, str], *, keys: int = 1) -> Contestant:
     package, location = folder.replace("-", "_"), answers["key_location"]
     sys.path.insert(0, str(Path(os.environ["PROJECTS"], folder, "src")))
     own = importlib.import_module(f"{package}.auth.keys")
-    key, wrong_key = own.generate_key(), own.generate_key()
+    # Several processes of one server have to know the same key.
+    key = os.environ.setdefault("BENCH_KEY", own.generate_key())
+    wrong_key = own.generate_key()
     first = json.dumps([{"consumer": "bench", "sha256": own.hash_key(key)}])
     os.environ |= {"API_KEYS": first, "CONFIG_FILE": os.devnull, "SECRETS_DIR": os.devnull}
+    os.environ["RATE_LIMIT"] = "1000000/hour"
     if "key_store" in answers:
         fill_database(package)
     main = importlib.import_module(f"{package}.main")
@@ -203,6 +210,21 @@ def fill_database(package: str) -> None:
     for command in (["migrate"], ["keys", "import"]):
         with redirect_stdout(io.StringIO()), suppress(SystemExit):
             cli.main(command)
+
+
+def limited(*, consumers: int = 1, redis: bool = False) -> Contestant:
+    """Return a service that limits requests, and has counted some of other consumers."""
+    if redis:
+        os.environ["RATE_LIMIT_STORAGE_URL"] = os.environ["REDIS_URL"]
+    contestant = generated(SERVICES["ours: header, rate limit"])
+
+    async def fill() -> None:
+        app: Any = contestant.app
+        for number in range(consumers - 1):
+            await app.authenticator.limits.hit(f"consumer-{number}", None)
+
+    asyncio.run(fill())
+    return contestant
 
 
 def without_check(answers: dict[str, str]) -> Contestant:
@@ -281,3 +303,19 @@ CONTESTANTS: dict[str, Callable[[], Contestant]] = {
     "keyshield: default": partial(keyshield, cached=False),
 }
 REFERENCE = "bare FastAPI"
+WITHOUT_LIMIT = "ours: header, whole_app"
+MANY_KEYS: dict[str, Callable[[], Contestant]] = {
+    "1 key" if count == 1 else f"{count} keys": partial(
+        generated, SERVICES["ours: header, whole_app"], keys=count
+    )
+    for count in KEY_COUNTS
+}
+LIMITED: dict[str, Callable[[], Contestant]] = {
+    **{
+        f"in memory, {count} consumer{'s' * (count > 1)}": partial(limited, consumers=count)
+        for count in CONSUMER_COUNTS
+    },
+    "in Redis": partial(limited, redis=True),
+}
+WITH_SETTINGS = "bare with settings"
+APPLICATIONS = {**CONTESTANTS, **MANY_KEYS, **LIMITED, WITH_SETTINGS: bare_with_settings}
