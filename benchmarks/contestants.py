@@ -227,6 +227,20 @@ def limited(*, consumers: int = 1, redis: bool = False) -> Contestant:
     return contestant
 
 
+def injected(answers: dict[str, str]) -> Contestant:
+    """Return a service whose endpoint takes the consumer as a parameter."""
+    contestant = generated(answers)
+    auth = importlib.import_module(f"{folder_of(answers).replace('-', '_')}.auth")
+
+    async def read(consumer: Annotated[Any, Security(auth.get_api_key)]) -> dict[str, str]:
+        return {"name": consumer.name}
+
+    routes = contestant.app.router.routes
+    contestant.app.get("/item")(read)
+    routes[0] = routes.pop()
+    return contestant
+
+
 def without_check(answers: dict[str, str]) -> Contestant:
     """Return the same service with no key needed anywhere: what is left is not protection.
 
@@ -290,6 +304,7 @@ CONTESTANTS: dict[str, Callable[[], Contestant]] = {
         for place in CHECKS
     },
     **{name: partial(generated, answers) for name, answers in SERVICES.items()},
+    "ours: header, injected": partial(injected, SERVICES["ours: header, endpoints"]),
     **{
         f"ours: {place}, without the check": partial(
             without_check, SERVICES[f"ours: {place}, whole_app"]

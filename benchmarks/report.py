@@ -171,6 +171,7 @@ def targets(summed: dict[str, dict[str, dict[str, Summary]]]) -> list[Target]:
         ("`endpoints`, protected, header", 1.20, lambda: cpu("key", "header, endpoints")),
         ("`endpoints`, protected, cookie and query", 1.26, lambda: cpu("key", *endpoints[1:3])),
         ("`endpoints`, protected, `fallback`", 1.30, lambda: cpu("key", "fallback, endpoints")),
+        ("`endpoints`, the consumer as a parameter", 1.46, lambda: cpu("key", "header, injected")),
         ("`endpoints`, refused without a key", 1.00, lambda: cpu("keyless", *endpoints)),
         ("`endpoints`, public", 1.12, lambda: cpu("public", *endpoints)),
         ("keys in a database, to keys in settings", 1.05, database),

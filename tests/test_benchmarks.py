@@ -89,6 +89,7 @@ def results(report: Any) -> dict[str, Any]:
 def test_every_service_answers_each_kind_of_request_as_it_should(projects: Path) -> None:
     unprotected = [f"ours: {place}, without the check" for place in ("header", "query")]
     services = [*OURS, "ours: header, database", "ours: header, rate limit"]
+    services.append("ours: header, injected")
     measured = measure(projects, ["bare FastAPI", *services, *unprotected], "bare FastAPI")
     answers = [
         (told["contestant"], kind, status)
@@ -99,7 +100,7 @@ def test_every_service_answers_each_kind_of_request_as_it_should(projects: Path)
     expected = [("bare FastAPI", "key", 200)]
     for name in services:
         expected += [(name, kind, status) for kind, status in kinds.items()]
-        expected += [(name, "public", 200)] if "endpoints" in name else []
+        expected += [(name, "public", 200)] if "endpoints" in name or "injected" in name else []
     expected += [(name, kind, 200) for name in unprotected for kind in ("key", "public")]
     assert sorted(answers) == sorted([*expected, *expected])  # in both rounds
     assert all(min(told[kind]) > 0 for told in measured for kind in told["status"])
@@ -166,7 +167,7 @@ def test_the_reports_hold_every_figure_and_whether_promises_are_kept(
     assert "peer was not measured: no such module" in page
     chart = ElementTree.parse(tmp_path / "chart.svg")  # noqa: S314 - our own
     bars = [bar.get("class") for bar in chart.iter("{http://www.w3.org/2000/svg}rect")]
-    assert bars.count("ours") == len(OURS) + len(OTHERS)
+    assert bars.count("ours") == len(OURS) + len(OTHERS) + 1  # the consumer as a parameter
     assert bars.count("rest") == len(OURS) / 2 - 1  # bearer reads one header, as `header` does
     assert len(bars) == len(told["figures"]["CPU in process"]["key"])
 
