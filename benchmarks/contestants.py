@@ -223,7 +223,8 @@ def limited(*, consumers: int = 1, redis: bool = False) -> Contestant:
         for number in range(consumers - 1):
             await app.authenticator.limits.hit(f"consumer-{number}", None)
 
-    asyncio.run(fill())
+    if consumers > 1:  # never in a server, whose event loop runs
+        asyncio.run(fill())
     return contestant
 
 

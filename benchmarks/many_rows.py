@@ -40,7 +40,6 @@ FROM count
 # What people run, and what the figure is called.
 COMMANDS = {
     "start-up of a command": ["keys", "--help"],
-    "list": ["keys", "list"],
     "revoke": ["keys", "revoke", "id7"],
     "revoke, no such name": ["keys", "revoke", "--consumer", "cnosumer7"],
 }
@@ -133,7 +132,21 @@ def command_times(environment: dict[str, str]) -> dict[str, float]:
         started = time.perf_counter()
         run(environment, *command)
         taken[figure] = time.perf_counter() - started
-    return taken
+    return taken | {"list": first_page_time(environment)}
+
+
+def first_page_time(environment: dict[str, str]) -> float:
+    """Return how long `keys list` takes to print the first page."""
+    started = time.perf_counter()
+    command = [sys.executable, "-m", PACKAGE, "keys", "list"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, env=environment, cwd=os.environ["PROJECTS"], stdout=pipe, bufsize=0
+    ) as process:
+        if not (process.stdout and process.stdout.readline()):
+            raise SystemExit("keys list printed nothing")
+        process.kill()
+    return time.perf_counter() - started
 
 
 def many_rows(folder: Path, stores: list[str], many: int = MANY) -> Iterator[dict[str, object]]:

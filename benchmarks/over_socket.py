@@ -22,7 +22,7 @@ from contestants import REFERENCE
 
 HERE = Path(__file__).parent
 UPLOAD_SIZE = 60 * 1000 * 1000
-FLOOD_HEADERS = 1024  # of 16 KiB each
+FLOOD_PIECES = 820  # of 20 KB each
 SLOW_CLIENTS = 200
 SLOW_SECONDS = 12
 
@@ -105,20 +105,21 @@ def serving(contestant: str, how: str = "plain", workers: int = 1) -> Iterator[S
         try:
             if workers == 1:
                 pin_server(process.pid)
-            wait_for_answer(port, process)
+            wait_for_answer(port, process, logged)
             seconds = time.perf_counter() - started
             asked = how_to_ask(json.loads(told.read_text()))
             yield Server(psutil.Process(process.pid), port, *asked, seconds, logged)
         finally:
-            end_server(psutil.Process(process.pid))
-            process.wait()
+            end_server(process)
 
 
-def end_server(process: psutil.Process) -> None:
+def end_server(process: "subprocess.Popen[bytes]") -> None:
     """Kill a server and its worker processes."""
-    for one in [process, *process.children(recursive=True)]:
-        with suppress(psutil.NoSuchProcess):
-            one.kill()
+    with suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(process.pid).children(recursive=True):
+            child.kill()
+    process.kill()
+    process.wait()
 
 
 def how_to_ask(told: dict[str, Any]) -> tuple[list[str], str]:
@@ -130,7 +131,7 @@ def how_to_ask(told: dict[str, Any]) -> tuple[list[str], str]:
     return [f"{told['parameter']}: {told['key']}"], "/item"
 
 
-def wait_for_answer(port: int, process: "subprocess.Popen[bytes]") -> None:
+def wait_for_answer(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
     """Wait until a server answers anything."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
@@ -141,7 +142,7 @@ def wait_for_answer(port: int, process: "subprocess.Popen[bytes]") -> None:
             if hasattr(error, "code"):
                 return
             time.sleep(0.002)
-    raise RuntimeError("the server does not answer")
+    raise RuntimeError(f"the server does not answer: {log.read_text()}")
 
 
 def load(server: Server, seconds: float) -> tuple[float, float | None]:
@@ -278,8 +279,8 @@ def flood(port: int) -> None:
         stack.enter_context(connection)
         stack.enter_context(suppress(ConnectionError))
         connection.sendall(b"GET /item HTTP/1.1\r\nHost: bench.test\r\n")
-        for number in range(FLOOD_HEADERS):
-            connection.sendall(b"X-%d: %s\r\n" % (number, b"x" * 16_384))
+        for _ in range(FLOOD_PIECES):
+            connection.sendall(b"a:b\r\n" * 3_276)
         connection.sendall(b"\r\n")
         connection.recv(65536)
 

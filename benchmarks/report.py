@@ -46,7 +46,7 @@ HEADINGS = {
     "slow": "of 200 half-sent requests open after 12 s",
     "cold": "request by a cold key",
     "warm": "by a warm key",
-    "list": "`keys list`",
+    "list": "first page of `keys list`",
     "revoke": "`keys revoke`",
     "revoke, no such name": "of an unknown consumer",
 }
