@@ -5,6 +5,7 @@ needs none. These are the first routes of each application, so
 that no other route is matched before them.
 """
 
+import asyncio
 import importlib
 import io
 import json
@@ -24,7 +25,6 @@ from fastapi.security.api_key import APIKeyBase
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 KEY = "tutorial-3f1c9f0b2c4e4f7d8a6b5c4d3e2f1a0b"
-# Bearer is not measured: it reads one header, as `header` does.
 LOCATIONS = ("header", "cookie", "query", "fallback")
 # The generated contestants: their names, and the answers that they are generated with.
 SERVICES = {
@@ -32,11 +32,15 @@ SERVICES = {
     for location in LOCATIONS
     for protection in ("whole_app", "endpoints")
 }
-SERVICES["ours: header, database"] = {
-    "key_location": "header",
-    "protection": "whole_app",
-    "key_store": "database",
+HEADER = {"key_location": "header", "protection": "whole_app"}
+SERVICES |= {
+    "ours: bearer, whole_app": HEADER | {"key_location": "bearer"},
+    "ours: bearer, endpoints": {"key_location": "bearer", "protection": "endpoints"},
+    "ours: header, database": HEADER | {"key_store": "database"},
+    "ours: header, rate limit": HEADER | {"rate_limit": "yes"},
 }
+KEY_COUNTS = (1, 1_000, 100_000)
+CONSUMER_COUNTS = (1, 10_000, 100_000)
 
 
 @dataclass
@@ -172,9 +176,12 @@ def generated(answers: dict[str, str], *, keys: int = 1) -> Contestant:
     package, location = folder.replace("-", "_"), answers["key_location"]
     sys.path.insert(0, str(Path(os.environ["PROJECTS"], folder, "src")))
     own = importlib.import_module(f"{package}.auth.keys")
-    key, wrong_key = own.generate_key(), own.generate_key()
+    # Several processes of one server have to know the same key.
+    key = os.environ.setdefault("BENCH_KEY", own.generate_key())
+    wrong_key = own.generate_key()
     first = json.dumps([{"consumer": "bench", "sha256": own.hash_key(key)}])
     os.environ |= {"API_KEYS": first, "CONFIG_FILE": os.devnull, "SECRETS_DIR": os.devnull}
+    os.environ["RATE_LIMIT"] = "1000000/hour"
     if "key_store" in answers:
         fill_database(package)
     main = importlib.import_module(f"{package}.main")
@@ -204,6 +211,36 @@ def fill_database(package: str) -> None:
     for command in (["migrate"], ["keys", "import"]):
         with redirect_stdout(io.StringIO()), suppress(SystemExit):
             cli.main(command)
+
+
+def limited(*, consumers: int = 1, redis: bool = False) -> Contestant:
+    """Return a service that limits requests, and has counted some of other consumers."""
+    if redis:
+        os.environ["RATE_LIMIT_STORAGE_URL"] = os.environ["REDIS_URL"]
+    contestant = generated(SERVICES["ours: header, rate limit"])
+
+    async def fill() -> None:
+        app: Any = contestant.app
+        for number in range(consumers - 1):
+            await app.authenticator.limits.hit(f"consumer-{number}", None)
+
+    if consumers > 1:  # never in a server, whose event loop runs
+        asyncio.run(fill())
+    return contestant
+
+
+def injected(answers: dict[str, str]) -> Contestant:
+    """Return a service whose endpoint takes the consumer as a parameter."""
+    contestant = generated(answers)
+    auth = importlib.import_module(f"{folder_of(answers).replace('-', '_')}.auth")
+
+    async def read(consumer: Annotated[Any, Security(auth.get_api_key)]) -> dict[str, str]:
+        return {"name": consumer.name}
+
+    routes = contestant.app.router.routes
+    contestant.app.get("/item")(read)
+    routes[0] = routes.pop()
+    return contestant
 
 
 def without_check(answers: dict[str, str]) -> Contestant:
@@ -269,6 +306,7 @@ CONTESTANTS: dict[str, Callable[[], Contestant]] = {
         for place in CHECKS
     },
     **{name: partial(generated, answers) for name, answers in SERVICES.items()},
+    "ours: header, injected": partial(injected, SERVICES["ours: header, endpoints"]),
     **{
         f"ours: {place}, without the check": partial(
             without_check, SERVICES[f"ours: {place}, whole_app"]
@@ -282,3 +320,19 @@ CONTESTANTS: dict[str, Callable[[], Contestant]] = {
     "keyshield: default": partial(keyshield, cached=False),
 }
 REFERENCE = "bare FastAPI"
+WITHOUT_LIMIT = "ours: header, whole_app"
+MANY_KEYS: dict[str, Callable[[], Contestant]] = {
+    "1 key" if count == 1 else f"{count} keys": partial(
+        generated, SERVICES["ours: header, whole_app"], keys=count
+    )
+    for count in KEY_COUNTS
+}
+LIMITED: dict[str, Callable[[], Contestant]] = {
+    **{
+        f"in memory, {count} consumer{'s' * (count > 1)}": partial(limited, consumers=count)
+        for count in CONSUMER_COUNTS
+    },
+    "in Redis": partial(limited, redis=True),
+}
+WITH_SETTINGS = "bare with settings"
+APPLICATIONS = {**CONTESTANTS, **MANY_KEYS, **LIMITED, WITH_SETTINGS: bare_with_settings}

@@ -9,9 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.error import URLError
 from urllib.request import Request, urlopen
@@ -21,22 +22,27 @@ from contestants import REFERENCE
 
 HERE = Path(__file__).parent
 UPLOAD_SIZE = 60 * 1000 * 1000
+FLOOD_PIECES = 820  # of 20 KB each
+SLOW_CLIENTS = 200
+SLOW_SECONDS = 12
 
 
 @dataclass
 class Server:
-    """A running uvicorn, and how to ask it with a key."""
+    """A running server, and how to ask it with a key."""
 
     process: psutil.Process
     port: int
     headers: list[str]
     target: str
     seconds_to_first_response: float
+    log: Path
 
     def cpu(self) -> float:
-        """Return the seconds of CPU that it has used."""
-        times = self.process.cpu_times()
-        return float(times.user + times.system)
+        """Return the seconds of CPU that it and its worker processes have used."""
+        processes = [self.process, *self.process.children(recursive=True)]
+        times = [process.cpu_times() for process in processes]
+        return float(sum(time.user + time.system for time in times))
 
     def memory(self) -> int:
         """Return the bytes of its resident memory."""
@@ -70,26 +76,50 @@ def free_port() -> int:
     return port
 
 
-@contextmanager
-def serving(contestant: str) -> Iterator[Server]:
-    """Run a contestant on uvicorn with uvloop and httptools, bound to the first core."""
-    port = free_port()
+def command_of(how: str, port: int, workers: int) -> list[str]:
+    """Return the command that serves `served:app`: `plain` without logs, `shipped` or `granian`."""
+    if how == "shipped":
+        return [sys.executable, "shipped.py", str(port), str(workers)]
+    if how == "granian":
+        command = [sys.executable, "-m", "granian", "--interface", "asgi", "--access-log"]
+        return [*command, "--port", str(port), "--workers", str(workers), "served:app"]
     command = [sys.executable, "-m", "uvicorn", "served:app", "--port", str(port)]
-    command += ["--loop", "uvloop", "--http", "httptools", "--no-access-log"]
-    environment = {**os.environ, "CONTESTANT": contestant, "LOG_LEVEL": "error"}
-    started = time.perf_counter()
-    process = subprocess.Popen(
-        command, cwd=HERE, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-    )
-    try:
-        pin_server(process.pid)
-        told = json.loads(process.stdout.readline()) if process.stdout else {}
-        wait_for_response(port, process)
-        seconds = time.perf_counter() - started
-        yield Server(psutil.Process(told["pid"]), port, *how_to_ask(told), seconds)
-    finally:
-        process.kill()
-        process.wait()
+    return [*command, "--loop", "uvloop", "--http", "httptools", "--no-access-log"]
+
+
+@contextmanager
+def serving(contestant: str, how: str = "plain", workers: int = 1) -> Iterator[Server]:
+    """Run a server with a contestant; its log goes to a file. One process gets the first core."""
+    port = free_port()
+    environment = {**os.environ, "CONTESTANT": contestant}
+    if how == "plain":
+        environment["LOG_LEVEL"] = "error"
+    with TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        told, logged = Path(folder, "told.json"), Path(folder, "log")
+        environment["TOLD"] = str(told)
+        with logged.open("wb") as log:
+            started = time.perf_counter()
+            process = subprocess.Popen(
+                command_of(how, port, workers), cwd=HERE, env=environment, stdout=log, stderr=log
+            )
+        try:
+            if workers == 1:
+                pin_server(process.pid)
+            wait_for_response(port, process, logged)
+            seconds = time.perf_counter() - started
+            asked = how_to_ask(json.loads(told.read_text()))
+            yield Server(psutil.Process(process.pid), port, *asked, seconds, logged)
+        finally:
+            end_server(process)
+
+
+def end_server(process: "subprocess.Popen[bytes]") -> None:
+    """Kill a server and its worker processes."""
+    with suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(process.pid).children(recursive=True):
+            child.kill()
+    process.kill()
+    process.wait()
 
 
 def how_to_ask(told: dict[str, Any]) -> tuple[list[str], str]:
@@ -101,7 +131,7 @@ def how_to_ask(told: dict[str, Any]) -> tuple[list[str], str]:
     return [f"{told['parameter']}: {told['key']}"], "/item"
 
 
-def wait_for_response(port: int, process: "subprocess.Popen[bytes]") -> None:
+def wait_for_response(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
     """Wait until a server responds."""
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
@@ -112,7 +142,7 @@ def wait_for_response(port: int, process: "subprocess.Popen[bytes]") -> None:
             if hasattr(error, "code"):
                 return
             time.sleep(0.002)
-    raise RuntimeError("the server does not respond")
+    raise RuntimeError(f"the server does not respond: {log.read_text()}")
 
 
 def load(server: Server, seconds: float) -> tuple[float, float | None]:
@@ -145,16 +175,25 @@ def ask_once(server: Server) -> None:
     urlopen(request, timeout=60).close()
 
 
-def throughput(names: list[str], rounds: int, seconds: int = 1) -> Iterator[dict[str, Any]]:
-    """Measure each contestant in turn, round after round, each time beside bare FastAPI.
+def throughput(
+    names: list[str],
+    rounds: int,
+    *,
+    how: str = "plain",
+    workers: int = 1,
+    reference: str = REFERENCE,
+    seconds: int = 1,
+) -> Iterator[dict[str, Any]]:
+    """Measure each contestant in turn, round after round, each time beside the reference.
 
     Both servers share a core, and one of them waits while the other one is asked.
     """
-    with serving(REFERENCE) as bare:
+    beside_how = "plain" if how == "plain" else "shipped"
+    with serving(reference, beside_how, workers) as bare:
         load(bare, seconds)  # the first requests are slower
         for _ in range(rounds):
             for name in names:
-                with serving(name) as server:
+                with serving(name, how, workers) as server:
                     ask_once(server)
                     load(server, seconds)
                     bare_rate, bare_cpu = load(bare, seconds)
@@ -167,13 +206,17 @@ def throughput(names: list[str], rounds: int, seconds: int = 1) -> Iterator[dict
 
 
 def beside(
-    reference: str, names: list[str], rounds: int, measure: Callable[[Server], dict[str, float]]
+    reference: str,
+    names: list[str],
+    rounds: int,
+    measure: Callable[[Server], dict[str, float]],
+    how: str = "plain",
 ) -> Iterator[dict[str, Any]]:
     """Measure each contestant on a server of its own, in turn, round after round."""
     for _ in range(rounds):
         compared: dict[str, float] = {}
         for name in [reference, *names]:
-            with serving(name) as server:
+            with serving(name, how) as server:
                 measured = measure(server)
             compared = compared or measured
             pairs = {figure: [value, compared[figure]] for figure, value in measured.items()}
@@ -208,3 +251,47 @@ def upload(port: int) -> None:
                 pass
         except (ConnectionError, BrokenPipeError):  # refused before it was all sent
             pass
+
+
+def attack(server: Server) -> dict[str, float]:
+    """Return what hostile clients do to a server.
+
+    These are the most resident memory while one connection sends 16 MiB of headers, and how many of
+    200 connections are still open 12 seconds after they have sent half a request.
+    """
+    flood(server.port)
+    peak = server.peak_memory()
+    with ExitStack() as stack:
+        connections = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", server.port), timeout=60))
+            for _ in range(SLOW_CLIENTS)
+        ]
+        for connection in connections:
+            connection.sendall(b"GET /item HTTP/1.1\r\nHost: bench.test\r\n")
+        time.sleep(SLOW_SECONDS)
+        return {"flood": peak, "slow": sum(map(is_open, connections))}
+
+
+def flood(port: int) -> None:
+    """Send 16 MiB of headers in one request, as far as the server takes them."""
+    with ExitStack() as stack:
+        connection = socket.create_connection(("127.0.0.1", port), timeout=60)
+        stack.enter_context(connection)
+        stack.enter_context(suppress(ConnectionError))
+        connection.sendall(b"GET /item HTTP/1.1\r\nHost: bench.test\r\n")
+        for _ in range(FLOOD_PIECES):
+            connection.sendall(b"a:b\r\n" * 3_276)
+        connection.sendall(b"\r\n")
+        connection.recv(65536)
+
+
+def is_open(connection: socket.socket) -> bool:
+    """Tell whether a server has neither closed a connection nor refused its request."""
+    connection.setblocking(False)
+    try:
+        connection.recv(65536)
+    except BlockingIOError:
+        return True
+    except ConnectionError:
+        pass
+    return False

@@ -11,9 +11,10 @@ END = "<!-- end of figures -->"
 def figures(summed: dict[str, dict[str, dict[str, Summary]]]) -> str:
     """Return the table of the README: the main ratios, without their spread."""
     cpu, served = summed["CPU in process"], summed["Over a socket"]["requests/s"]
-    columns = [cpu["key"], cpu["keyless"], cpu["upload"], served]
+    shipped = summed.get("As shipped", {}).get("requests/s", {})
+    columns = [cpu["key"], cpu["keyless"], cpu["upload"], served, shipped]
     heads = ["bare FastAPI is 1.00", "CPU: with a key", "CPU: refused"]
-    heads += ["CPU: refused, with 1 MiB of JSON", "requests/s"]
+    heads += ["CPU: refused, with 1 MiB of JSON", "requests/s", "requests/s, both with logs"]
 
     def ratio(column: dict[str, Summary], name: str) -> str:
         return digits(column[name]["ratio"]) if name in column else "-"

@@ -5,7 +5,6 @@ figures into the README of the template.
 """
 
 import argparse
-import json
 import os
 import platform
 import subprocess
@@ -20,21 +19,37 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from contestants import CONTESTANTS, REFERENCE, SERVICES, folder_of
+from contestants import (
+    CONTESTANTS,
+    LIMITED,
+    MANY_KEYS,
+    REFERENCE,
+    SERVICES,
+    WITH_SETTINGS,
+    WITHOUT_LIMIT,
+    folder_of,
+)
 from generating import TEMPLATE, cookiecutter, generation
-from over_socket import allowed_cores, beside, memory, start_up, throughput
+from in_process import compare
+from many_rows import MANY, many_rows
+from over_socket import allowed_cores, attack, beside, memory, start_up, throughput
 from readme import figures, write_readme
-from report import PARTS, WITH_SETTINGS, summaries, write_reports
+from report import PARTS, summaries, write_reports
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from stores import run_redis
 
 HERE = Path(__file__).parent
-KEY_COUNTS = [1, 1_000, 100_000]
 IN_MEMORY = [REFERENCE, "tutorial: header, app", "tutorial: header, endpoint"]
 IN_MEMORY += ["ours: header, whole_app", "ours: header, endpoints"]
 AT_START = ["tutorial: header, app", "ours: header, whole_app", "ours: fallback, endpoints"]
-PACKAGES = ["fastapi", "starlette", "pydantic", "uvicorn", "uvloop", "httptools", "cookiecutter"]
-PACKAGES += ["keyshield", "fastapi-simple-security", "fastapi-key-auth"]
+SHIPPED = [REFERENCE, "tutorial: header, app", "ours: header, whole_app"]
+SHIPPED += ["ours: bearer, whole_app", "ours: fallback, whole_app", "ours: header, endpoints"]
+SHIPPED += ["ours: header, database", "in memory, 1 consumer"]
+TWO_PROCESSES = [REFERENCE, "ours: header, whole_app"]
+GRANIAN = [REFERENCE, "ours: header, whole_app"]
+PACKAGES = ["fastapi", "starlette", "pydantic", "uvicorn", "uvloop", "httptools", "granian"]
+PACKAGES += ["cookiecutter", "keyshield", "fastapi-simple-security", "fastapi-key-auth"]
 
 
 def generate_services(folder: Path) -> None:
@@ -43,28 +58,6 @@ def generate_services(folder: Path) -> None:
         given = [f"{question}={answer}" for question, answer in answers.items()]
         cookiecutter(TEMPLATE, folder, f"project_slug={folder_of(answers)}", *given, hooks=False)
     subprocess.run([sys.executable, "-m", "compileall", "-q", str(folder)], check=True)
-
-
-def in_process(rounds: int, *options: str) -> Iterator[dict[str, Any]]:
-    """Run `in_process.py` again and again, and yield a measurement for each case of each round.
-
-    Where a process happens to have its objects makes code a few percent faster or slower: so there
-    are several.
-    """
-    command = [sys.executable, "-W", "ignore", "in_process.py", "--rounds", str(rounds), *options]
-    for _ in range(PARTS):
-        cases: list[tuple[str, str, int]] = []
-        with subprocess.Popen(command, cwd=HERE, stdout=subprocess.PIPE, text=True) as process:
-            for line in process.stdout or ():
-                told = json.loads(line)
-                cases = told.get("cases", cases)
-                if told.get("missing"):
-                    yield {"missing": told["missing"]}
-                for (name, kind, status), pair in zip(cases, told.get("round", ()), strict=False):
-                    measured = {kind: pair} if pair else {}  # what is slow is measured less often
-                    yield {"contestant": name, **measured, "status": {kind: status}}
-        if process.returncode:
-            raise SystemExit("in_process.py failed")
 
 
 def collect(measurements: Iterable[dict[str, Any]], advance: Callable[[], None]) -> dict[str, Any]:
@@ -84,15 +77,31 @@ def collect(measurements: Iterable[dict[str, Any]], advance: Callable[[], None])
 
 def plan(folder: Path, *, quick: bool) -> list[tuple[str, int, Iterator[dict[str, Any]]]]:
     """Return the parts of the run: title, number of measurements, and what measures."""
-    few, some, many = (2, 2, 2) if quick else (PARTS, 8, 40)
-    served = [name for name in CONTESTANTS if not quick or name in IN_MEMORY]
-    counts = [str(count) for count in KEY_COUNTS]
-    kinds = 4 * len(CONTESTANTS)
+    parts, rounds, plain, few, some = (1, 4, 1, 1, 1) if quick else (PARTS, 10, 2, 3, 4)
+    chosen = [*IN_MEMORY, "ours: fallback, endpoints"] if quick else CONTESTANTS
+    redis = "REDIS_URL" in os.environ
+    limited = [name for name in LIMITED if redis or name != "in Redis"]
+    shipped = [*SHIPPED, "in Redis"] if redis else SHIPPED
+    served = (
+        IN_MEMORY if quick else [name for name in CONTESTANTS if "without the check" not in name]
+    )
+    in_process = {"parts": parts, "rounds": rounds}
+    stores, rows = (["SQLite"], 10_000) if quick else (["PostgreSQL", "SQLite"], MANY)
     return [
-        ("CPU in process", PARTS * many * kinds, in_process(many)),
-        ("Many keys", PARTS * many * 3, in_process(many, "--keys", *counts)),
-        ("Over a socket", few * len(served), throughput(served, few)),
+        (
+            "CPU in process",
+            parts * rounds * 4 * len(chosen),
+            compare(chosen, REFERENCE, **in_process),
+        ),
+        ("Many keys", parts * rounds * 3, compare(MANY_KEYS, "1 key", **in_process)),
+        ("Rate limit", parts * rounds * 4, compare(limited, WITHOUT_LIMIT, **in_process)),
+        ("Over a socket", plain * len(served), throughput(served, plain)),
+        ("As shipped", few * len(shipped), throughput(shipped, few, how="shipped")),
+        ("Two processes", few * 2, throughput(TWO_PROCESSES, few, how="shipped", workers=2)),
+        ("granian", few * 2, throughput(GRANIAN, few, how="granian")),
         ("Memory", some * len(IN_MEMORY), beside(REFERENCE, IN_MEMORY[1:], some, memory)),
+        ("Hostile clients", 2, beside(REFERENCE, [WITHOUT_LIMIT], 1, attack, "shipped")),
+        ("A million keys", 2 * len(stores), many_rows(folder, stores, rows)),
         (
             "Start-up",
             some * 2 * (len(AT_START) + 1),
@@ -144,9 +153,11 @@ def main() -> None:
     progress = Progress(*columns, console=Console(stderr=True), auto_refresh=False)
     results: dict[str, Any] = {"machine": machine(), "date": f"{datetime.now(UTC):%Y-%m-%d}"}
     results |= {"quick": options.quick, "parts": {}}
-    with TemporaryDirectory() as name, progress as bars:
+    with TemporaryDirectory() as name, run_redis(Path(name)) as redis, progress as bars:
         folder = Path(name)
         os.environ["PROJECTS"] = str(folder)
+        if redis:
+            os.environ["REDIS_URL"] = redis
         generate_services(folder)
         for title, total, measurements in plan(folder, quick=options.quick):
             bar = bars.add_task(title, total=total)

@@ -10,12 +10,13 @@ import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import pytest
 
 from {{ cookiecutter.__package }}.auth import keys
 from {{ cookiecutter.__package }}.log_lines import (
+    format_access,
     format_json,
     format_text,
     get_message,
@@ -320,6 +321,7 @@ FORGERIES = {
     "separators": "a\x1cb\x1dc\x1ed\x85e\u2028f\u2029g",
     "terminal": "\x1b[2J\x1b]0;title\x07\x9b31m\x7f\x08\x00",
     "bidirectional": "a\u202eb\u2066c\u2069d\u200ee\ufefff\u200bg",
+    "delete": "a\x7fb",
     "surrogate": "a\udc80b",
     "fields": 'web" request_id=forged consumer="admin',
     "JSON": '"}\n{"level": "INFO", "message": "forged"}',
@@ -355,3 +357,87 @@ def test_hostile_text_stays_within_its_line(
         # The client of the line is the whole text, not the one that it pretends to be.
         assert written.startswith('"')
         assert not re.match(r'[0-9.]+:[0-9]+ - "', written)
+
+
+CLIENT = "192.0.2.1:49152"
+
+
+def make_access_record(*args: object) -> logging.LogRecord:
+    """Return a record as uvicorn creates it for each request."""
+    return logging.LogRecord("uvicorn.access", logging.INFO, "", 0, ACCESS, args, None)
+
+
+def format_slowly(record: logging.LogRecord, fields: Mapping[str, object]) -> str:
+    """Return an access line as `format_json` writes it."""
+    names = ("client", "method", "path", "http_version", "status")
+    assert isinstance(record.args, tuple)
+    return format_json(record, {**fields, **dict(zip(names, record.args, strict=True))})
+
+
+def test_access_line_has_each_argument_as_a_field() -> None:
+    record = make_access_record(CLIENT, "GET", "/items?a=b", "1.1", 404)
+    line = format_access(record, FIELDS)
+    assert list(json.loads(line).items()) == [
+        ("time", json.loads(format_json(record, {}))["time"]),
+        ("level", "INFO"),
+        ("logger", "uvicorn.access"),
+        ("message", f'{CLIENT} - "GET /items?a=b HTTP/1.1" 404'),
+        *FIELDS.items(),
+        ("client", CLIENT),
+        ("method", "GET"),
+        ("path", "/items?a=b"),
+        ("http_version", "1.1"),
+        ("status", 404),
+    ]
+
+
+@pytest.mark.parametrize("place", ["client", "method", "path", "version", "consumer", "name"])
+@pytest.mark.parametrize("kind", [*FORGERIES, "harmless"])
+def test_access_line_is_that_of_other_records(place: str, kind: str) -> None:
+    text = FORGERIES.get(kind, "harmless")
+    arguments = {"client": CLIENT, "method": "GET", "path": "/", "version": "1.1"}
+    fields = dict(FIELDS)
+    if place in arguments:
+        arguments[place] = text
+    elif place == "consumer":
+        fields[place] = text
+    else:
+        fields[text] = "value"
+    record = make_access_record(*arguments.values(), 200)
+    assert format_access(record, fields) == format_slowly(record, fields)
+
+
+@pytest.mark.parametrize("place", range(5))
+def test_access_line_holds_no_key_in_any_place(place: int) -> None:
+    arguments: list[object] = [CLIENT, "GET", "/", "1.1", 200]
+    fields = dict(FIELDS)
+    if place == 4:
+        fields["consumer"] = KEY
+    else:
+        arguments[place] = f"{arguments[place]}{KEY}"
+    record = make_access_record(*arguments)
+    assert_redacted(format_access(record, fields))
+    assert format_access(record, fields) == format_slowly(record, fields)
+
+
+def test_access_line_with_other_arguments_is_complete() -> None:
+    line = json.loads(format_access(make_access_record(CLIENT, "GET", "/", "1.1", "odd"), FIELDS))
+    assert (line["status"], line["path"]) == ("odd", "/")
+    line = json.loads(format_access(make_access_record("one"), FIELDS))
+    assert (line["consumer"], line["logger"]) == ("billing web", "uvicorn.access")
+    record = make_access_record(CLIENT, "GET", "/", "1.1", 200)
+    odd: list[dict[str, object]] = [{"path": "own"}, {"time": "own"}, {"order": 7}]
+    for fields in odd:
+        assert format_access(record, fields) == format_slowly(record, fields)
+    record.exc_info, record.stack_info = (ValueError, ValueError("rare"), None), "Stack: here"
+    assert format_access(record, FIELDS) == format_slowly(record, FIELDS)
+    record.msg = "other %s %s %s %s %s"
+    assert "other" in format_access(record, FIELDS)
+
+
+def test_time_has_milliseconds_and_the_right_second() -> None:
+    record = make_record()
+    for created, time in ((0.5, "1970-01-01T00:00:00.500"), (86400.25, "1970-01-02T00:00:00.250")):
+        record.created, record.msecs = created, created % 1 * 1000
+        for write in (format_json, format_access):
+            assert json.loads(write(record, {}))["time"] == f"{time}+00:00"

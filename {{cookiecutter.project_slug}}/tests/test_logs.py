@@ -143,6 +143,29 @@ def test_access_log_has_fields_in_production() -> None:
     assert line["message"].endswith(f'"GET /{keys.PREFIX}_... HTTP/1.1" 404')
 
 
+def test_owner_may_change_the_access_log_as_usual(context: RequestContext) -> None:
+    logger, text, own = logging.getLogger("uvicorn.access"), io.StringIO(), io.StringIO()
+    handlers = [logging.StreamHandler(text), logging.StreamHandler(own)]
+
+    def add_region(record: logging.LogRecord) -> bool:
+        record.region = "eu"
+        return record.args != ("192.0.2.7:1", "GET", "/health/live", "1.1", 200)
+
+    logger.addHandler(handlers[0])
+    logger.addFilter(add_region)
+    configure_logging(make_settings())
+    handlers[1].setFormatter(logging.Formatter("%(levelname)s %(message)s %(region)s"))
+    logger.addHandler(handlers[1])
+    for path in ("/health/live", "/users/me"):
+        logger.info('%s - "%s %s HTTP/%s" %d', "192.0.2.7:1", "GET", path, "1.1", 200)
+    logger.removeFilter(add_region)
+    for handler in handlers:
+        logger.removeHandler(handler)
+    assert own.getvalue() == 'INFO 192.0.2.7:1 - "GET /users/me HTTP/1.1" 200 eu\n'
+    [line] = map(json.loads, text.getvalue().splitlines())
+    assert (line["region"], line["request_id"], line["path"]) == ("eu", "8f3a", "/users/me")
+
+
 @pytest.mark.parametrize(("level", "written"), [("info", True), ("warning", False)])
 def test_level_is_that_of_the_settings(log: Log, level: str, written: bool) -> None:
     configure_logging(make_settings(log_level=level))

@@ -79,6 +79,32 @@ def short_times(running: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(running.config, "timeout_keep_alive", 0.2)
 
 
+# The access log
+
+
+def test_access_log_has_the_level_and_filters_of_its_logger(
+    connect: Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    access = logging.getLogger("uvicorn.access")
+
+    def leave_out(record: logging.LogRecord) -> bool:
+        return "/quiet" not in record.getMessage()
+
+    access.addFilter(leave_out)
+    try:
+        with caplog.at_level(logging.INFO, logger="uvicorn.access"):
+            for level, path in (("INFO", "/a"), ("INFO", "/quiet"), ("ERROR", "/b")):
+                access.setLevel(level)
+                connection = connect()
+                connection.get(path)
+                connection.receive()
+    finally:
+        access.removeFilter(leave_out)
+    [record] = [record for record in caplog.records if record.name == "uvicorn.access"]
+    assert record.levelname == "INFO"
+    assert record.getMessage().endswith(' - "GET /a HTTP/1.1" 200')
+
+
 # Heads, bodies and trailers
 
 

@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import lru_cache
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
 
 _WORD = re.compile(r"[0-9A-Za-z._:%\[\]/+@-]{1,128}")
 _CLIENT_FIRST = '%s - "'  # how uvicorn's lines about requests and WebSockets begin
+_ACCESS_MESSAGE = '%s - "%s %s HTTP/%s" %d'
+_ACCESS_NAMES = ("client", "method", "path", "http_version", "status")  # of its arguments
+_LINE_NAMES = frozenset(("time", "level", "logger", "message", *_ACCESS_NAMES))
+_encode = json.JSONEncoder(default=str, allow_nan=False).encode
+_quote = json.encoder.encode_basestring_ascii
 
 _logger = logging.getLogger(__name__)
 
@@ -72,11 +78,11 @@ def format_text(record: logging.LogRecord, fields: Mapping[str, str]) -> str:
 def format_json(record: logging.LogRecord, fields: Mapping[str, Any]) -> str:
     """Return a record for programs: one line of JSON.
 
-    All that is not ASCII is escaped: terminals and log collectors take C1 control characters and
-    U+2028 for commands and line ends. JSON itself leaves DEL as it is.
+    All that is not printable ASCII is escaped: terminals and log collectors take C1 control
+    characters and U+2028 for commands and line ends.
     """
     line: dict[str, Any] = {
-        "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+        "time": _utc_time(record),
         "level": record.levelname,
         "logger": record.name,
         "message": get_message(record),
@@ -84,7 +90,54 @@ def format_json(record: logging.LogRecord, fields: Mapping[str, Any]) -> str:
     line |= {name: value for name, value in fields.items() if name not in line}
     if exception := _exception(record):
         line["exception"] = exception
-    return redact(_to_json(line).replace("\x7f", "\\u007f"))
+    return redact(_to_json(line))
+
+
+def format_access(record: logging.LogRecord, fields: Mapping[str, Any]) -> str:
+    """Return a record of uvicorn's access log for programs, with its arguments as fields.
+
+    There is one for each request, so a line without a key and without odd values is written
+    directly, which takes a third of the time.
+    """
+    line = _format_plain_access(record, fields)
+    if line is None:
+        arguments = record.args if isinstance(record.args, tuple) else ()
+        if len(arguments) == len(_ACCESS_NAMES):
+            fields = {**fields, **dict(zip(_ACCESS_NAMES, arguments, strict=True))}
+        line = format_json(record, fields)
+    return line
+
+
+def _format_plain_access(record: logging.LogRecord, fields: Mapping[str, Any]) -> str | None:
+    """Return what `format_json` would, or None where a text holds a key or anything is odd."""
+    if record.msg != _ACCESS_MESSAGE or record.exc_info or record.exc_text or record.stack_info:
+        return None
+    arguments: Any = record.args
+    try:
+        client, method, path, version, status = arguments
+        message = f'{quoted(client)} - "{method} {path} HTTP/{version}" {status:d}'
+        texts = " ".join((message, *fields.values()))
+        known = "".join([f", {_quote(name)}: {_quote(value)}" for name, value in fields.items()])
+        line = (
+            f'"time": "{_utc_time(record)}", "level": {_quote(record.levelname)}'
+            f', "logger": {_quote(record.name)}, "message": {_quote(message)}{known}'
+            f', "client": {_quote(client)}, "method": {_quote(method)}, "path": {_quote(path)}'
+            f', "http_version": {_quote(version)}, "status": {status:d}'
+        )
+    except (TypeError, ValueError):  # not texts and a number
+        return None
+    if not _LINE_NAMES.isdisjoint(fields) or redact(texts) != texts:
+        return None
+    return "{" + line + "}"
+
+
+def _utc_time(record: logging.LogRecord) -> str:
+    return f"{_utc_second(int(record.created))}.{int(record.msecs):03d}+00:00"
+
+
+@lru_cache(maxsize=1)
+def _utc_second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def install_redaction() -> None:
@@ -143,7 +196,7 @@ def _handle_logging_error(self: logging.Handler, record: logging.LogRecord) -> N
 
 def _to_json(line: dict[str, Any]) -> str:
     try:
-        return json.dumps(line, default=str, allow_nan=False)
+        return _encode(line)
     except (TypeError, ValueError):  # not JSON, such as NaN, a tuple as a name, or a circle
         return json.dumps({name: str(value) for name, value in line.items()})
 

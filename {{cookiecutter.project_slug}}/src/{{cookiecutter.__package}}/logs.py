@@ -4,12 +4,12 @@ import logging
 from typing import Any
 
 from .auth.context import current_context
-from .log_lines import format_json, format_text, install_redaction
+from .log_lines import format_access, format_json, format_text, install_redaction
 from .settings import Settings
 
-_ACCESS = ("client", "method", "path", "http_version", "status")
 # What every record has; the rest was passed as `extra`.
-_STANDARD = {*vars(logging.makeLogRecord({})), "message", "asctime", "color_message"}
+_PLAIN = {*vars(logging.makeLogRecord({}))}
+_STANDARD = {*_PLAIN, "message", "asctime", "color_message"}
 
 
 class RedactingFormatter(logging.Formatter):
@@ -27,10 +27,8 @@ class RedactingJSONFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Return `record` as JSON."""
         fields = _extra_fields(record) | _request_fields()
-        arguments = record.args or ()
-        if record.name == "uvicorn.access" and len(arguments) == len(_ACCESS):
-            fields |= zip(_ACCESS, arguments, strict=True)
-        return format_json(record, fields)
+        write = format_access if record.name == "uvicorn.access" else format_json
+        return write(record, fields)
 
 
 def configure_logging(settings: Settings) -> None:
@@ -67,4 +65,7 @@ def _request_fields() -> dict[str, Any]:
 
 
 def _extra_fields(record: logging.LogRecord) -> dict[str, Any]:
+    # Few records have any, and comparing all the names takes long.
+    if len(vars(record)) == len(_PLAIN):
+        return {}
     return {name: value for name, value in vars(record).items() if name not in _STANDARD}

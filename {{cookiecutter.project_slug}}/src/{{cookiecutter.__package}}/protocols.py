@@ -33,11 +33,27 @@ RETRY_AFTER_SECONDS = 5
 logger = logging.getLogger("uvicorn.error")
 
 
+class AccessLogger:
+    """Writes to uvicorn's access log, without looking for the line of code that does."""
+
+    def __init__(self) -> None:
+        self.logger = logging.getLogger("uvicorn.access")
+
+    def info(self, message: str, *arguments: object) -> None:
+        """Log a request, with the level, the filters and the handlers of the logger."""
+        logger = self.logger
+        if logger.isEnabledFor(logging.INFO):
+            logger.handle(
+                logger.makeRecord(logger.name, logging.INFO, "", 0, message, arguments, None)
+            )
+
+
 class BoundedHTTPProtocol(HttpToolsProtocol):
     """One HTTP connection with limits on its headers, their time and the number of connections."""
 
     # The connections of this process beyond the limit, oldest first.
     excess: ClassVar[dict["BoundedHTTPProtocol", None]] = {}
+    quick_access_logger = AccessLogger()
     head_timer: asyncio.TimerHandle | None = None
     # Bytes of an incomplete head or of trailers: those after the parser's last callback.
     unparsed_bytes = 0
@@ -48,6 +64,7 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self.access_logger = self.quick_access_logger  # type: ignore[assignment]
         self.start_head_timer()
         limit = getattr(self.config, "max_connections", MAX_CONNECTIONS)
         if len(self.connections) > limit:
