@@ -103,10 +103,12 @@ def make_database(entries: Iterable[KeyEntry] = ENTRIES) -> str:
 
 
 def make_settings(**fields: Any) -> Settings:
-    """Return production settings with a database without keys, and nothing from this machine."""
+    """Return production settings with a database without keys, and nothing from this machine.
+
+    A slow machine changes no result: requests wait for the database.
+    """
     url = f"sqlite:///{_empty_database().as_posix()}"
-    fields.setdefault("database_url", url)
-    return Settings(**fields)
+    return Settings(**({"database_url": url, "key_refresh_timeout_ms": 10_000} | fields))
 {% else %}
 def make_settings(**fields: Any) -> Settings:
     """Return production settings with the keys above, and nothing from this machine."""
