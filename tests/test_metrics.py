@@ -27,7 +27,7 @@ def test_reader_gets_refusals_consumers_and_states(key_store: str, bake: Bake) -
     assert metrics["api_key.state_changes"] == {"reload_refused": 1}
     assert metrics["api_key.available"].items() >= {"store": 1, "limiter": 1}.items()
     readme = (project / "README.md").read_text(encoding="utf-8")
-    states = readme.split("\n### What you see")[1].partition("Also seen")[0]
+    states = readme.split("\n### Status events")[1].partition("Also seen")[0]
     last_cells = re.findall(r"^\| `.*\|(.+)\|$", states, re.MULTILINE)[1:]
     parts = set(re.findall(r"`(\w+)`", "".join(last_cells)))
     assert "limiter" in parts

@@ -78,7 +78,7 @@ def test_table_has_all_states_and_each_is_counted(
     key_store: str, rate_limit: str, bake: Bake
 ) -> None:
     project = bake(key_store=key_store, rate_limit=rate_limit)
-    states = section(project, "Operate").split("\n### What you see")[1].partition("Also seen")[0]
+    states = section(project, "Operate").split("\n### Status events")[1].partition("Also seen")[0]
     documented = first_cells(states) - {"event"}
     assert sorted(documented) == sorted(counted_events(project))
     assert not re.findall(r'"event": "\w+"', source(project)), "logged, but not counted"

@@ -107,8 +107,9 @@ def make_settings(**fields: Any) -> Settings:
 
     A slow machine changes no result: requests wait for the database.
     """
-    url = f"sqlite:///{_empty_database().as_posix()}"
-    return Settings(**({"database_url": url, "key_refresh_timeout_ms": 10_000} | fields))
+    fields.setdefault("database_url", f"sqlite:///{_empty_database().as_posix()}")
+    fields.setdefault("key_refresh_timeout_ms", 10_000)
+    return Settings(**fields)
 {% else %}
 def make_settings(**fields: Any) -> Settings:
     """Return production settings with the keys above, and nothing from this machine."""

@@ -11,7 +11,11 @@ import pytest
 from fastapi import FastAPI
 from opentelemetry.metrics import CallbackOptions
 
-from {{ cookiecutter.__package }}.auth import events, keys, metrics
+from {{ cookiecutter.__package }}.auth import (
+    events,
+    keys,
+    metrics,
+)
 from {{ cookiecutter.__package }}.auth.locations import (
     Location,
 )

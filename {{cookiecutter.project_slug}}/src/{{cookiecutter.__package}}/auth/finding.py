@@ -18,7 +18,7 @@ def read_key() -> str:
     else:
         text = sys.stdin.read(4096)
     if not text.strip() or len(text.split()) > 1:
-        raise ValueError("write one key to stdin, for example from a file: keys find < key.txt")
+        raise ValueError("write one key to stdin, on a single line")
     return text.strip()
 
 

@@ -316,7 +316,7 @@ class KeyPolicy(BaseSettings):
     )
 
     max_key_lifetime: Lifetime | None = None
-    """How long a new key may live, such as `365d`; keys that never expire are then refused."""
+    """The longest lifetime of a new key, such as `365d`; a new key without an expiry is then refused."""
 
     @model_validator(mode="before")
     @classmethod

@@ -52,7 +52,7 @@ class Settings(AuthSettings):
     docs_enabled: bool = Field(default_factory=in_development)
     """Whether `/docs` and `/openapi.json` exist; in development they do."""
     docs_public: bool = Field(default_factory=in_development)
-    """Whether the docs need no key; in development they do not."""
+    """Whether the docs are open to everyone, without a key; in development they are."""
     cors_headers: Annotated[tuple[str, ...], NoDecode, BeforeValidator(read_list)] = (
         "Content-Type",
         "Idempotency-Key",
