@@ -255,7 +255,8 @@ def absolute(title: str, figures: dict[str, dict[str, Summary]]) -> str:
             best, middle = (measured[REFERENCES[title]][of] * factor for of in ("best", "median"))
             numbers = f"{best:_.0f}{unit}, median {middle:_.0f}{unit}".replace("_", " ")
             told.append(f"{HEADINGS.get(figure, figure)} {numbers}")
-    return f"1.00 is {REFERENCES[title]}: " + "; ".join(told) + "."
+    numbers = f": {'; '.join(told)}" if told else ""
+    return f"1.00 is {REFERENCES[title]}{numbers}."
 
 
 def page(results: dict[str, Any], summed: dict[str, dict[str, dict[str, Summary]]]) -> str:
