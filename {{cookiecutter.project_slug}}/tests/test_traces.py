@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from opentelemetry import trace
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, NonRecordingSpan
 from pydantic import SecretStr
+from starlette.middleware.errors import ServerErrorMiddleware
 
 from {{ cookiecutter.__package }}.auth import (
     Consumer,
@@ -77,6 +78,12 @@ async def test_span_within_the_service_is_redacted(app: FastAPI) -> None:
     layer: Any = app.build_middleware_stack()
     while not isinstance(layer, TraceRedactionMiddleware):
         layer = layer.app
+
+
+def test_opentelemetry_can_instrument_the_service(app: FastAPI) -> None:
+    outermost = app.build_middleware_stack()
+    assert isinstance(outermost, ServerErrorMiddleware)  # its instrumentation drops this one
+    assert isinstance(outermost.app, TraceRedactionMiddleware)
 
 
 def test_span_names_the_consumer_and_the_key() -> None:
