@@ -17,6 +17,7 @@ import pytest
 from support.combinations import CORE, Answers, name
 from support.generation import Bake
 from support.live import Live, parse, run_service
+from support.waiting import until
 
 HEADER: Answers = {"key_location": "header", "protection": "whole_app"}
 
@@ -80,8 +81,12 @@ def test_a_root_path_is_in_the_docs_and_opens_nothing(header_project: Path, tmp_
 def test_as_many_processes_serve_as_the_settings_say(header_project: Path, tmp_path: Path) -> None:
     with run_service(header_project, HEADER, tmp_path, WORKERS="2") as live:
         assert live.ask("/users/me", live.keys["web"]).status == 200
-    started = [line for line in lines(live) if line["message"].startswith("Started server process")]
-    assert len(started) == 2
+        until(lambda: len(started_processes(live)) == 2)  # one may answer before the other starts
+
+
+def started_processes(live: Live) -> list[dict[str, Any]]:
+    """Return the lines that the processes of a service write when they start."""
+    return [line for line in lines(live) if line["message"].startswith("Started server process")]
 
 
 @pytest.mark.parametrize("answers", CORE, ids=name)
