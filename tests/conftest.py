@@ -1,11 +1,12 @@
 """Bakes projects from the template, each set of answers once a run."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 from support.combinations import COMBINATIONS, CORE, SPREAD, name
-from support.generation import Bake, generate
+from support.generation import Bake, generate_once
 
 pytest_plugins = [
     "support.attack_servers",
@@ -53,11 +54,14 @@ def output(tmp_path: Path) -> Path:
 def bake(tmp_path_factory: pytest.TempPathFactory) -> Bake:
     """Return a project for these answers; it is shared, so read it and don't edit it."""
     projects: dict[str, Path] = {}
+    base = tmp_path_factory.getbasetemp()
+    generated = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "generated"
+    generated.mkdir(exist_ok=True)
 
     def bake_once(**answers: str) -> Path:
         key = json.dumps(answers, sort_keys=True)
         if key not in projects:
-            projects[key] = generate(tmp_path_factory.mktemp("bake"), hooks=True, **answers)
+            projects[key] = generate_once(generated, tmp_path_factory.mktemp("bake"), **answers)
         return projects[key]
 
     return bake_once

@@ -157,7 +157,7 @@ RUNS = {
         "header endpoints settings no",
         ["-p", "asyncio", "--asyncio-mode=auto"],
     ),
-    "pytest-randomly": ("bearer endpoints database no", ["-p", "randomly"]),
+    "pytest-randomly": ("bearer endpoints settings no", ["-p", "randomly"]),
     "pytest-cov": ("fallback whole_app settings no", ["-p", "pytest_cov", "--cov=my_service"]),
 }
 

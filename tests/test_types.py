@@ -16,8 +16,8 @@ def test_types_are_strict_and_right(spread_project: Path) -> None:
     assert finished.stdout.startswith("Success")
 
 
-# Editors show what pyright finds. Each location is among these, and both of the other answers.
-@pytest.mark.parametrize("answers", [*MIXED[::4], *MIXED[3::4]], ids=name)
+# Editors show what pyright finds. `fallback` has the code of cookie, header and query.
+@pytest.mark.parametrize("answers", [MIXED[3], *MIXED[8:]], ids=name)
 def test_pyright_finds_nothing(answers: Answers, bake: Bake) -> None:
     pyright = npm_program("pyright")
     finished = run(pyright, "--pythonpath", sys.executable, cwd=bake(**answers))

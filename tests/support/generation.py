@@ -1,9 +1,14 @@
 """Generating projects: in this process, or with the command that people type."""
 
+import json
 import os
+import shutil
 import subprocess
 from collections.abc import Callable
+from contextlib import suppress
+from hashlib import sha256
 from pathlib import Path
+from tempfile import mkdtemp
 
 from cookiecutter.main import cookiecutter
 
@@ -24,6 +29,24 @@ def generate(output: Path, *, hooks: bool = True, **answers: str) -> Path:
             accept_hooks=hooks,
         )
     )
+
+
+def generate_once(generated: Path, output: Path, **answers: str) -> Path:
+    """Generate a project in the empty folder `output`, or copy the one that `generated` holds.
+
+    The processes of a test run share the folder `generated`.
+    """
+    kept = generated / sha256(json.dumps(answers, sort_keys=True).encode()).hexdigest()
+    if kept.exists():
+        shutil.copytree(kept, output, symlinks=True, dirs_exist_ok=True)
+    else:
+        generate(output, hooks=True, **answers)
+        copy = Path(mkdtemp(dir=generated))
+        shutil.copytree(output, copy, symlinks=True, dirs_exist_ok=True)
+        with suppress(OSError):  # another process was faster
+            copy.rename(kept)
+    [project] = output.iterdir()
+    return project
 
 
 def run_cookiecutter(

@@ -87,19 +87,33 @@ _numbers = count()
 @cache
 def _empty_database() -> Path:
     file = DATABASES / "empty.db"
-    engine = make_engine(parse_url(f"sqlite:///{file.as_posix()}"), create=True)
+    engine = make_engine(parse_url(_url_of(file)), create=True)
     for metadata in (AuthBase.metadata, Base.metadata):
         metadata.create_all(engine)
     return file
 
 
+@cache
+def _filled_database(entries: tuple[KeyEntry, ...]) -> Path:
+    file = _copy(_empty_database())
+    with Session(make_engine(parse_url(_url_of(file)))) as session, session.begin():
+        import_entries(session, entries)
+    return file
+
+
+def _copy(file: Path) -> Path:
+    copy = DATABASES / f"{next(_numbers)}.db"
+    shutil.copy(file, copy)
+    return copy
+
+
+def _url_of(file: Path) -> str:
+    return f"sqlite:///{file.as_posix()}"
+
+
 def make_database(entries: Iterable[KeyEntry] = ENTRIES) -> str:
     """Return the URL of a new database with these keys."""
-    url = f"sqlite:///{(DATABASES / str(next(_numbers))).as_posix()}.db"
-    shutil.copy(_empty_database(), url.removeprefix("sqlite:///"))
-    with Session(make_engine(parse_url(url))) as session, session.begin():
-        import_entries(session, entries)
-    return url
+    return _url_of(_copy(_filled_database(tuple(entries))))
 
 
 def make_settings(**fields: Any) -> Settings:
@@ -107,7 +121,7 @@ def make_settings(**fields: Any) -> Settings:
 
     A slow machine changes no result: requests wait for the database.
     """
-    fields.setdefault("database_url", f"sqlite:///{_empty_database().as_posix()}")
+    fields.setdefault("database_url", _url_of(_empty_database()))
     fields.setdefault("key_refresh_timeout_ms", 10_000)
     return Settings(**fields)
 {% else %}

@@ -29,8 +29,10 @@ def find_route(routes: Sequence[BaseRoute], scope: Scope) -> RouteContext | None
 
 def find_mounted(routes: Sequence[BaseRoute]) -> Iterator[FastAPI]:
     """Yield the FastAPI applications that are mounted, in each other and within middleware too."""
-    for route in iter_route_contexts(routes):
-        app: Any = getattr(route, "app", None)
+    for route in routes:
+        # FastAPI keeps an included router behind a route, and prepares its endpoints only when they
+        # are called: `iter_route_contexts` would prepare all of them, only to find no application.
+        app: Any = getattr(route, "original_router", None) or getattr(route, "app", None)
         while not hasattr(app, "routes") and hasattr(app, "app"):
             app = app.app
         if isinstance(app, FastAPI):
