@@ -5,7 +5,7 @@ Read from the syntax trees alone, so imports for type checkers count too.
 
 import ast
 from collections.abc import Iterator
-from functools import cache
+from functools import lru_cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -34,7 +34,7 @@ def package_of(project: Path) -> Path:
     return package
 
 
-@cache
+@lru_cache(maxsize=2)
 def modules(project: Path) -> dict[str, ast.Module]:
     """Return the syntax tree of each module by its name, without that of the package."""
     package = package_of(project)
@@ -75,7 +75,7 @@ def _existing(package: Path, parts: list[str]) -> str | None:
     return ".".join(parts) if path.with_suffix(".py").exists() or path.is_dir() else None
 
 
-@cache
+@lru_cache(maxsize=2)
 def arrows(project: Path) -> dict[str, set[str]]:
     """Return which modules of the service each module imports."""
     return {name: set(imports(name, tree, project)) for name, tree in modules(project).items()}
