@@ -37,7 +37,6 @@ from .helpers import (
     call_asgi,
     host_of,
     make_app,
-    make_entry,
     make_scope,
     to_asgi,
     with_key,
@@ -81,12 +80,7 @@ def ends() -> list[str]:
 @pytest.fixture
 def service(ends: list[str]) -> Service:
     """Return a service that checks keys again at once, with WebSockets of each kind."""
-    return make_service(ends)
-
-
-def make_service(ends: list[str], **fields: Any) -> Service:
-    """Return a service that checks keys again at once, with WebSockets of each kind."""
-    app = make_app(**fields)
+    app = make_app()
     router = APIRouter(prefix="/_sockets")
 
     @router.websocket("/receives")
@@ -228,16 +222,28 @@ async def test_failing_check_is_logged_and_repeated(
     assert "Could not check the key of a WebSocket" in caplog.text
 
 
-async def test_socket_is_closed_when_its_key_expires(ends: list[str]) -> None:
-    key = keys.generate_key()
-    expires = datetime.now(UTC) + timedelta(seconds=1)
-    service = make_service(ends, api_keys=(make_entry(key, expires=expires),))
+async def test_socket_is_closed_when_its_key_expires(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
     store: Any = service.authenticator.store
     store.recheck_seconds = 3600
-    async with open_socket(service, "/_sockets/receives", key) as client:
+    record = await store.find(keys.hash_key(ADMIN_KEY))
+    found: list[KeyRecord] = []
+
+    def peek(digest: str) -> KeyRecord:
+        found.append(replace(record, expires=datetime.now(UTC) + timedelta(seconds=0.5)))
+        return found[-1]
+
+    async def confirm(digest: str) -> KeyRecord:
+        return found[-1]
+
+    monkeypatch.setattr(store, "peek", peek)
+    monkeypatch.setattr(store, "confirm", confirm)
+    async with open_socket(service, "/_sockets/receives") as client:
         pass
     assert client.messages[-1] == CLOSED
-    assert datetime.now(UTC) >= expires
+    assert found[-1].expires is not None
+    assert datetime.now(UTC) >= found[-1].expires
 
 
 @pytest.mark.parametrize("path", ["/_sockets/receives", "/_sockets/sends"])
