@@ -23,7 +23,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from .auth.dependencies import get_api_key, get_optional_api_key
 from .auth.errors import ConfigurationError
 from .auth.middleware import AuthenticationMiddleware
-from .auth.openapi import add_security_to_openapi, extend_openapi, remove_unsent_fields
+from .auth.openapi import add_security_to_openapi, complete_openapi, remove_unsent_fields
 from .auth.protection import Protection
 from .auth.routing import find_mounted
 from .auth.setup import make_authenticator
@@ -95,7 +95,7 @@ class Service(FastAPI):
         if self.settings.cors_origins:
             app = CORSMiddleware(app, **self._cors_options())
         app = TraceRedactionMiddleware(app)
-        self._extend_documents()
+        self._extend_mounted_documents()
         return OutermostMiddleware(app)
 
     def openapi(self) -> dict[str, Any]:
@@ -121,13 +121,21 @@ class Service(FastAPI):
             covers_everything=self.protection.covers_everything,
         )
 
-    def _extend_documents(self) -> None:
-        """Add API keys to the documents of mounted applications, and to one that the owner makes."""
-        if "openapi" in vars(self):
-            extend_openapi(self, self._complete_document)
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; a document that an owner makes is completed with what the service adds.
+
+        FastAPI's documentation replaces `app.openapi` to extend the document.
+        """
+        if name == "openapi":
+            value = complete_openapi(value, self._complete_document)
+        super().__setattr__(name, value)
+
+    def _extend_mounted_documents(self) -> None:
+        """Add API keys to the documents of mounted applications."""
         for app in find_mounted(self.routes):
             if not isinstance(app, Service):
-                extend_openapi(app, partial(self._complete_mounted, app))
+                complete = partial(self._complete_mounted, app)
+                app.openapi = complete_openapi(app.openapi, complete)  # type: ignore[method-assign]
 
     def _complete_mounted(self, app: FastAPI, document: dict[str, Any]) -> None:
         everything = self.protection.covers_everything

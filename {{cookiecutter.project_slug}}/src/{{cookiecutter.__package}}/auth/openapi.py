@@ -6,7 +6,6 @@ It replaces nothing that FastAPI or the owner of the service has written.
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from fastapi import FastAPI
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
 from starlette.routing import BaseRoute
@@ -100,16 +99,17 @@ def remove_unsent_fields(document: Document) -> None:
         fields.pop(name, None)
 
 
-def extend_openapi(app: FastAPI, add: Callable[[Document], None]) -> None:
-    """Make `add` complete each document of an application, including one that it has cached."""
-    make_document = app.openapi
+def complete_openapi(
+    make_document: Callable[[], Document], add: Callable[[Document], None]
+) -> Callable[[], Document]:
+    """Return `make_document` with `add` completing each document, including one that is cached."""
 
     def openapi() -> Document:
         document = make_document()
         add(document)
         return document
 
-    app.openapi = openapi  # type: ignore[method-assign] # as FastAPI's documentation has it
+    return openapi
 
 
 def _find_dependencies(routes: Sequence[BaseRoute]) -> dict[tuple[str, str], set[object]]:
