@@ -1,6 +1,7 @@
 """Keys, settings and requests for the tests."""
 
 import asyncio
+import re
 {% if cookiecutter.__database %}
 import shutil
 from collections.abc import Iterable
@@ -16,9 +17,11 @@ from urllib.parse import urlencode
 
 from fastapi import APIRouter, FastAPI, Security, WebSocket
 from fastapi.openapi.models import APIKey
+from fastapi.routing import iter_route_contexts
 {% if cookiecutter.__database %}
 from sqlalchemy.orm import Session
 {% endif %}
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Scope
 
 from {{ cookiecutter.__package }}.app import (
@@ -66,6 +69,9 @@ WEB_KEY = keys.generate_key()
 ADMIN_KEY = keys.generate_key()
 EXPIRED_KEY = keys.generate_key()
 UNKNOWN_KEY = keys.generate_key()
+
+# The statuses of requests that are not valid: exception handlers of owners often choose 400.
+INVALID = {400, 422}
 
 
 def make_entry(key: str, **fields: Any) -> KeyEntry:
@@ -167,13 +173,32 @@ def make_app(**fields: Any) -> FastAPI:
         fields["database_url"] = make_database(fields.pop("api_keys", ENTRIES))
 {% endif %}
     app = create_app(make_settings(**fields))
+    # What owners declare for all endpoints is for theirs, not for those that tests add.
+    app.router.dependencies, app.router.responses = [], {}
     app.include_router(router)
     # In front of the service's own routes: a mount at / would hide them.
     app.router.routes.insert(0, app.router.routes.pop())
     return app
 
 
+def make_plain_app(**fields: Any) -> FastAPI:
+    """Return that service without what its owner may have added or set for all paths or hosts."""
+    app = make_app(**fields)
+    app.user_middleware.clear()
+    app.router.redirect_slashes = True
+    routes = app.router.routes
+    routes[:] = [route for route in routes if not _takes_every_path(route)]
+    return app
+
+
+def _takes_every_path(route: BaseRoute) -> bool:
+    paths = [context.path or "" for context in iter_route_contexts([route])]
+    return any(re.fullmatch(r"(/\{\w+:path\})?", path) for path in paths)
+
+
 LOCATIONS = make_locations(make_settings())
+# The paths of the health checks, wherever `routes/health.py` and `app.py` put them.
+LIVE, READY = map(create_app(make_settings()).url_path_for, ("live", "ready"))
 
 
 def with_key(location: Location, *sent: str) -> dict[str, Any]:

@@ -43,8 +43,9 @@ async def test_request_state_holds_the_consumer(app: FastAPI, location: Location
 
 
 async def test_missing_scope_is_403_and_named(
-    client: httpx2.AsyncClient, location: Location
+    app: FastAPI, client: httpx2.AsyncClient, location: Location
 ) -> None:
+    app.exception_handlers.pop(403, None)  # a handler of the owner may say less
     note = {"text": "hello"}
     response = await client.post("/_tests/notes", json=note, **with_key(location, WEB_KEY))
     assert response.status_code == 403
@@ -105,11 +106,14 @@ async def test_override_is_used_with_any_key(app: FastAPI, location: Location) -
 
 
 async def test_override_may_refuse(app: FastAPI) -> None:
+    class OverrideError(Exception):
+        pass
+
     async def refuse(request: Request) -> None:
-        raise ValueError("the override ran")
+        raise OverrideError
 
     app.dependency_overrides[get_api_key] = refuse
-    with pytest.raises(ValueError, match="the override ran"):
+    with pytest.raises(OverrideError):
         await call_asgi(app, "/_tests/whoami")
 
 

@@ -12,7 +12,15 @@ from {{ cookiecutter.__package }}.auth.locations import (
     Location,
 )
 
-from .helpers import LOCATIONS, WEB_KEY, call_asgi, make_app, to_asgi, with_key
+from .helpers import (
+    LOCATIONS,
+    WEB_KEY,
+    call_asgi,
+    make_app,
+    make_plain_app,
+    to_asgi,
+    with_key,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -34,7 +42,7 @@ async def test_docs_are_open_in_development(path: str, request_parts: dict[str, 
 
 @pytest.mark.parametrize("path", PATHS)
 async def test_docs_are_off_in_production(path: str) -> None:
-    assert (await call_asgi(make_app(), path, **KEYED)).status == 404
+    assert (await call_asgi(make_plain_app(), path, **KEYED)).status == 404
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -57,7 +65,7 @@ async def test_docs_public_decides_alone(path: str, development: bool) -> None:
 
 @pytest.mark.parametrize("path", PATHS)
 async def test_docs_can_be_off_in_development(path: str) -> None:
-    app = make_app(docs_enabled=False, **DEVELOPMENT)
+    app = make_plain_app(docs_enabled=False, **DEVELOPMENT)
     assert (await call_asgi(app, path, **KEYED)).status == 404
 
 
@@ -95,7 +103,8 @@ async def test_page_may_do_no_more_than_it_must() -> None:
     headers = response.headers
     directives = [directive.split() for directive in headers["content-security-policy"].split("; ")]
     policy = {name: sources for name, *sources in directives}
-    assert policy["default-src"] == ["'none'"]
+    kept = "Middleware replaces the policy of this page: use headers.setdefault() there"
+    assert policy["default-src"] == ["'none'"], kept
     assert policy["frame-ancestors"] == ["'none'"]
     assert policy["connect-src"] == ["'self'"]
     [script, start] = policy["script-src"]

@@ -7,7 +7,7 @@ from opentelemetry.metrics import CallbackOptions
 
 from {{ cookiecutter.__package }}.auth import metrics
 
-from .helpers import LOCATIONS, UNKNOWN_KEY, WEB_KEY, with_key
+from .helpers import LIVE, LOCATIONS, UNKNOWN_KEY, WEB_KEY, with_key
 
 
 class Counter:
@@ -42,7 +42,7 @@ def refusals(monkeypatch: pytest.MonkeyPatch) -> Counter:
 async def test_each_response_is_counted_once(
     client: httpx2.AsyncClient, requests: Counter, refusals: Counter
 ) -> None:
-    await client.get("/health/live")
+    await client.get(LIVE)
     await client.get("/_tests/whoami", **with_key(LOCATIONS[0], WEB_KEY))
     await client.get("/_tests/whoami", **with_key(LOCATIONS[0], UNKNOWN_KEY))
     await client.get("/_tests/whoami")

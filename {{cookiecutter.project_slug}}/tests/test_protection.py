@@ -55,8 +55,11 @@ from {{ cookiecutter.__package }}.auth.protection import (
 from .helpers import (
 {% if cookiecutter.__endpoints %}
     ADMIN_KEY,
+    INVALID,
 {% endif %}
+    LIVE,
     LOCATIONS,
+    READY,
     UNKNOWN_KEY,
     WEB_KEY,
     call_asgi,
@@ -174,7 +177,7 @@ async def test_websocket_is_closed_without_a_response(
 {% if cookiecutter.__whole_app %}
 
 
-@pytest.mark.parametrize("path", ["/health/live", "/health/ready"])
+@pytest.mark.parametrize("path", [LIVE, READY])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 async def test_health_checks_are_public(app: FastAPI, method: str, path: str) -> None:
     assert (await call_asgi(app, path, method=method)).status == 200
@@ -191,16 +194,16 @@ async def test_health_checks_are_public(app: FastAPI, method: str, path: str) ->
         ("HEAD", "/_tests/whoami"),
         ("OPTIONS", "/_tests/whoami"),
         ("DELETE", "/_tests/whoami"),
-        ("POST", "/health/live"),
-        ("OPTIONS", "/health/live"),
+        ("POST", LIVE),
+        ("OPTIONS", LIVE),
         ("GET", "/health"),
-        ("GET", "/health/live/"),
-        ("GET", "/health/live\n"),
-        ("GET", "//health/live"),
+        ("GET", f"{LIVE}/"),
+        ("GET", f"{LIVE}\n"),
+        ("GET", f"/{LIVE}"),
         ("GET", "/HEALTH/LIVE"),
-        ("GET", "/health/live/../../_tests/whoami"),
-        ("GET", "/health/live%00"),
-        ("GET", "http://service.test/health/live"),
+        ("GET", f"{LIVE}/../../_tests/whoami"),
+        ("GET", f"{LIVE}%00"),
+        ("GET", f"http://service.test{LIVE}"),
     ],
 )
 async def test_everything_else_needs_a_key(method: str, path: str) -> None:
@@ -211,7 +214,7 @@ async def test_everything_else_needs_a_key(method: str, path: str) -> None:
 
 @pytest.mark.parametrize(
     ("path", "status"),
-    [("/api/health/live", 200), ("/api/_tests/whoami", 401), ("/api/api/health/live", 401)],
+    [(f"/api{LIVE}", 200), ("/api/_tests/whoami", 401), (f"/api/api{LIVE}", 401)],
 )
 async def test_public_paths_behind_a_proxy(app: FastAPI, path: str, status: int) -> None:
     assert (await call_asgi(app, path, root_path="/api")).status == status
@@ -230,7 +233,7 @@ async def test_mounted_applications_and_files_need_a_key(app: FastAPI, tmp_path:
 
 
 async def test_websockets_of_unknown_paths_are_refused(app: FastAPI) -> None:
-    for path in ("/health/live", "/nowhere"):
+    for path in (LIVE, "/nowhere"):
         response = await call_asgi(app, path, websocket=True)
         assert (response.status, response.receives) == (401, 0)
 
@@ -352,7 +355,7 @@ async def test_lifespan_reports_a_failed_start() -> None:
 
 
 async def test_endpoints_without_protection_are_public(app: FastAPI) -> None:
-    for path in ("/health/live", "/health/ready"):
+    for path in (LIVE, READY):
         for method in ("GET", "HEAD"):
             assert (await call_asgi(app, path, method=method)).status == 200
 
@@ -375,7 +378,8 @@ async def test_every_way_to_ask_for_a_key_is_seen(app: FastAPI) -> None:
         response = await call_asgi(app, path, method="POST", body=b"{")
         assert (response.status, response.receives) == (401, 0)
         passed = await call_asgi(app, path, method="POST", body=b"{", **KEY)
-        assert (passed.status, passed.receives) == (422, 1)
+        assert passed.status in INVALID
+        assert passed.receives == 1
 
 
 async def test_other_errors_do_not_hide_the_refusal(app: FastAPI) -> None:

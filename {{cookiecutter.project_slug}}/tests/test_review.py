@@ -20,10 +20,10 @@ from {{ cookiecutter.__package }}.auth.settings import (
 )
 
 {% if cookiecutter.__database %}
-from .helpers import base_url, make_app, make_database
+from .helpers import LIVE, READY, base_url, make_app, make_database
 from .stores import Table
 {% else %}
-from .helpers import base_url, make_app
+from .helpers import LIVE, READY, base_url, make_app
 {% endif %}
 
 Run = Callable[..., tuple[Any, str, str]]
@@ -188,8 +188,8 @@ async def test_service_without_valid_keys_is_not_ready(
     app = make_app(api_keys=entries)
     transport = httpx2.ASGITransport(app)
     async with httpx2.AsyncClient(transport=transport, base_url=base_url(app)) as client:
-        response = await client.get("/health/ready")
+        response = await client.get(READY)
         assert response.status_code == status
         if status == 503:
             assert "No API key is valid" in response.text
-        assert (await client.get("/health/live")).status_code == 200
+        assert (await client.get(LIVE)).status_code == 200
