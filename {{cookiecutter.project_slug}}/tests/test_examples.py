@@ -1,4 +1,4 @@
-"""The example routes: delete this file together with them."""
+"""The example routes: delete the tests of each together with it."""
 
 from typing import Any
 
@@ -21,25 +21,28 @@ RESET: dict[str, Any] = {"user": 1, "new_password": "correct horse battery stapl
 async def test_service_names_itself(
     app: FastAPI, client: httpx2.AsyncClient, location: Location
 ) -> None:
-    response = await client.get("/", **with_key(location, WEB_KEY))
+    response = await client.get(app.url_path_for("about"), **with_key(location, WEB_KEY))
     assert response.json() == {"name": app.title, "version": __version__}
 {% if cookiecutter.__endpoints %}
-    assert (await client.get("/")).status_code == 200
+    assert (await client.get(app.url_path_for("about"))).status_code == 200
 {% else %}
-    assert (await client.get("/")).status_code == 401
+    assert (await client.get(app.url_path_for("about"))).status_code == 401
 {% endif %}
 
 
-async def test_consumer_is_named(client: httpx2.AsyncClient, location: Location) -> None:
-    response = await client.get("/users/me", **with_key(location, ADMIN_KEY))
+async def test_consumer_is_named(
+    app: FastAPI, client: httpx2.AsyncClient, location: Location
+) -> None:
+    response = await client.get(app.url_path_for("me"), **with_key(location, ADMIN_KEY))
     assert response.json() == {"consumer": "admin", "scopes": ["admin"]}
 
 
 async def test_only_an_admin_resets_passwords(
-    client: httpx2.AsyncClient, location: Location
+    app: FastAPI, client: httpx2.AsyncClient, location: Location
 ) -> None:
+    path = app.url_path_for("reset_password")
     for key, status in ((WEB_KEY, 403), (ADMIN_KEY, 204)):
-        response = await client.post("/admin/password_reset", json=RESET, **with_key(location, key))
+        response = await client.post(path, json=RESET, **with_key(location, key))
         assert response.status_code == status
 
 
@@ -49,8 +52,8 @@ async def test_only_an_admin_resets_passwords(
     ids=["empty", "no password", "user as text", "password as number", "unknown field"],
 )
 async def test_password_reset_is_checked_strictly(
-    client: httpx2.AsyncClient, location: Location, reset: dict[str, Any]
+    app: FastAPI, client: httpx2.AsyncClient, location: Location, reset: dict[str, Any]
 ) -> None:
     request = with_key(location, ADMIN_KEY)
-    response = await client.post("/admin/password_reset", json=reset, **request)
+    response = await client.post(app.url_path_for("reset_password"), json=reset, **request)
     assert response.status_code in INVALID

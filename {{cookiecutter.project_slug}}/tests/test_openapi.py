@@ -235,6 +235,7 @@ def test_own_error_model_is_kept() -> None:
 
 def test_webhooks_and_callbacks_need_no_key() -> None:
     app, callbacks = make_app(), APIRouter()
+    vars(app).pop("openapi", None)  # an owner's own function may leave webhooks out
 
     @callbacks.post("{$request.body#/url}")
     async def done() -> None:
@@ -256,6 +257,7 @@ def test_webhooks_and_callbacks_need_no_key() -> None:
 
 
 def test_document_includes_routes_added_later(app: FastAPI) -> None:
+    vars(app).pop("openapi", None)  # an owner's own function may cache what it returns
     app.openapi()
 
     @app.get("/later")
