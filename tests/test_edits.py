@@ -47,6 +47,7 @@ PROJECTS = {
         "cookie whole_app database no",
         "header endpoints settings no",
     ],
+    "eve": ["header whole_app settings no", "fallback endpoints database yes"],
 }
 EDITED = [
     (owner, dict(zip(QUESTIONS, answers.split(), strict=True)))

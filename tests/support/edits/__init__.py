@@ -4,7 +4,15 @@ An edit is a function that changes a project as its owner would, and adds the ow
 Its docstring says what must stay true. Edits that get along are grouped under an owner.
 """
 
-from support.edits import database, endpoints, middleware, mounts, settings, testing
+from support.edits import (
+    database,
+    endpoints,
+    middleware,
+    mounts,
+    settings,
+    testing,
+    whole_service,
+)
 from support.edits.project import Edit
 
 # Those of one owner get along in one project. Middleware is added from the inside out.
@@ -65,5 +73,15 @@ OWNERS: dict[str, list[Edit]] = {
         endpoints.routes_of_every_kind,
         database.new_table,
         database.no_key_routes,
+    ],
+    "eve": [
+        whole_service.moved_health_checks,
+        whole_service.path_prefix,
+        whole_service.handlers_of_statuses,
+        whole_service.security_headers,
+        whole_service.options_of_all_endpoints,
+        whole_service.document_of_get_openapi,
+        whole_service.no_license,
+        whole_service.catch_all_route,
     ],
 }
