@@ -80,10 +80,12 @@ def refusal(monkeypatch: pytest.MonkeyPatch, **variables: str) -> str:
 
 
 def test_production_is_the_default() -> None:
+    # If you want another default, change it here too.
     settings = make_settings()
     assert not settings.development
     assert not settings.docs_enabled
     assert not settings.docs_public
+    assert settings.cors_origins == ()
     {% if cookiecutter.__cookie %}
     assert settings.cookie_secure
     {% endif %}
