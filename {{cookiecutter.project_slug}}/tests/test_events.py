@@ -128,7 +128,7 @@ async def test_log_and_response_differ_in_the_reason(
     for line, own in ((missing, {"reason": "missing"}), (event, fields)):
         assert line.pop("time")
         assert line.pop("message") == f"Request refused: {own['reason']}"
-        assert line == common | own
+        assert line.items() >= (common | own).items()
 
 
 # For each reason: a request that is refused for it, and the details in the log.

@@ -493,12 +493,12 @@ def test_settings_are_found_by_each_of_their_names() -> None:
 @pytest.mark.parametrize(
     ("fields", "warned"),
     [
-        ({"fastapi_env": "development", "host": "0.0.0.0"}, True),  # noqa: S104
+        ({"fastapi_env": "development", "host": "0.0.0.0"}, True),
         ({"fastapi_env": "development", "host": "service.internal"}, True),
-        ({"fastapi_env": "development", "host": "0.0.0.0", "docs_public": False}, False),  # noqa: S104
+        ({"fastapi_env": "development", "host": "0.0.0.0", "docs_public": False}, False),
         ({"fastapi_env": "development", "host": "localhost"}, False),
         ({"fastapi_env": "development", "host": "::1"}, False),
-        ({"fastapi_env": "production", "host": "0.0.0.0"}, False),  # noqa: S104
+        ({"fastapi_env": "production", "host": "0.0.0.0"}, False),
     ],
     ids=str,
 )
