@@ -54,7 +54,7 @@ from .limit_settings import MEMORY, RateLimit, StorageURL
 {% endif %}
 from .records import KeyRecord
 
-CREATE_KEY = "{{ cookiecutter.project_slug }} keys create NAME"
+CREATE_KEY = f"{keys.PROGRAM} keys create NAME"
 ENV_FILE = os.environ.get("ENV_FILE", ".env")
 CONFIG_FILE = os.environ.get("CONFIG_FILE", "config.toml")
 SECRETS_DIR = Path(os.environ.get("SECRETS_DIR", "/run/secrets"))
