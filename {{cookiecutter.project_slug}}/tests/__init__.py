@@ -25,7 +25,8 @@ REQUIRED = {"DATABASE_URL": f"sqlite:///{(DATABASES / 'empty.db').as_posix()}"}
 def _isolate() -> None:
     """Hide the settings of this machine from the tests, whichever settings there are."""
     os.environ |= {"ENV_FILE": os.devnull, "CONFIG_FILE": os.devnull, "SECRETS_DIR": os.devnull}
-    # Imported only now: the module reads these variables on import.
+    # Imported only now: the modules read these variables on import.
+    from {{ cookiecutter.__package }}.auth.settings import find_setting
 {% if cookiecutter.__database %}
     from {{ cookiecutter.__package }}.migrate import (
         MigrationSettings as Settings,
@@ -36,7 +37,7 @@ def _isolate() -> None:
     )
 {% endif %}
 
-    for variable in [name for name in os.environ if name.lower() in Settings.model_fields]:
+    for variable in [name for name in os.environ if find_setting(Settings, name)]:
         del os.environ[variable]
     os.environ |= REQUIRED
 

@@ -63,7 +63,7 @@ def test_mistake_is_one_line_with_the_command(
 ) -> None:
     status, printed, message = run(capsys, *arguments)
     assert (status, printed, message.count("\n")) == (2, "", 1)
-    assert message.startswith(cli.PROGRAM + mistake.format(program=cli.PROGRAM))
+    assert message.startswith(keys.PROGRAM + mistake.format(program=keys.PROGRAM))
     assert list(folder.iterdir()) == []
 
 
@@ -102,7 +102,7 @@ def test_help_does_nothing_but_help(
 ) -> None:
     status, printed, message = run(capsys, *arguments, "--help")
     assert (status, message) == (0, "")
-    assert printed.startswith(f"Usage: {' '.join([cli.PROGRAM, *arguments])}")
+    assert printed.startswith(f"Usage: {' '.join([keys.PROGRAM, *arguments])}")
     assert list(folder.iterdir()) == []
 
 
@@ -113,7 +113,7 @@ def test_a_setting_that_is_not_valid_is_one_line(
     monkeypatch.setenv("API_KEYS", json.dumps([{"consumer": "web", "sha256": KEY}]))
     status, printed, message = run(capsys, *command)
     assert (status, printed, message.count("\n")) == (1, "", 1)
-    assert message.startswith(f"{' '.join([cli.PROGRAM, *command])}: The settings are not valid. ")
+    assert message.startswith(f"{' '.join([keys.PROGRAM, *command])}: The settings are not valid. ")
     assert KEY not in message
 
 
@@ -121,7 +121,7 @@ def test_the_package_is_the_program(folder: Path) -> None:
     command = [sys.executable, "-m", Path(cli.__file__).parent.name, "keys", "--help"]
     environment = os.environ | {"PYTHONPATH": str(SOURCE)}
     finished = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
-    assert finished.stdout.startswith(f"Usage: {cli.PROGRAM} keys")
+    assert finished.stdout.startswith(f"Usage: {keys.PROGRAM} keys")
     assert list(folder.iterdir()) == []
 
 

@@ -128,7 +128,7 @@ async def test_log_and_response_differ_in_the_reason(
     for line, own in ((missing, {"reason": "missing"}), (event, fields)):
         assert line.pop("time")
         assert line.pop("message") == f"Request refused: {own['reason']}"
-        assert line == common | own
+        assert line.items() >= (common | own).items()
 
 
 # For each reason: a request that is refused for it, and the details in the log.
@@ -316,9 +316,10 @@ async def test_changes_of_state_are_logged_and_counted(
     logger = logging.getLogger("some.module")
     for event in ("store_slow", "store_slow", "limiter_available"):
         events.log_state(logger, logging.ERROR, event, "State of %s", "the store")
-    record = caplog.records[-1]
-    assert (record.name, record.levelname, record.module) == ("some.module", "ERROR", "test_events")
-    assert caplog.messages == ["State of the store"] * 3
+    records = [record for record in caplog.records if record.name == "some.module"]
+    assert [record.getMessage() for record in records] == ["State of the store"] * 3
+    record = records[-1]
+    assert (record.levelname, record.module) == ("ERROR", "test_events")
     assert vars(record)["event"] == "limiter_available"
     counted = metrics.read_state_changes(CallbackOptions())
     assert [(state.value, state.attributes) for state in counted] == [

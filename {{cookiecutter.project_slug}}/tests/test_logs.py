@@ -5,7 +5,7 @@ import json
 import logging
 from collections.abc import Iterator
 from pathlib import PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import httpx2
 import pytest
@@ -40,13 +40,22 @@ class Log(NamedTuple):
     text: io.StringIO
 
 
+def configure(**fields: Any) -> None:
+    """Configure logging as production does, with the access log, which the owner may not want."""
+    configure_logging(make_settings(**{"log_level": "info", **fields}))
+    access = logging.getLogger("uvicorn.access")
+    access.disabled = False
+    access.setLevel(logging.getLogger("uvicorn").level)
+
+
 @pytest.fixture(params=["root", "uvicorn", "uvicorn.error", "uvicorn.access"])
 def log(request: pytest.FixtureRequest) -> Iterator[Log]:
     """Return each logger that the server or the owner may have given a handler."""
     logger, text = logging.getLogger(request.param), io.StringIO()
     handler, level = logging.StreamHandler(text), logger.level
+    handler.addFilter(lambda record: record.name == logger.name)
     logger.addHandler(handler)
-    configure_logging(make_settings(fastapi_env="development"))
+    configure(fastapi_env="development")
     yield Log(logger, text)
     logger.removeHandler(handler)
     logger.setLevel(level)
@@ -69,30 +78,33 @@ def know_consumer(context: RequestContext, name: str = "web") -> None:
 
 def test_line_without_a_request_stands_for_itself(log: Log) -> None:
     log.logger.info("started")
-    assert log.text.getvalue().endswith(f" INFO {log.logger.name}: started\n")
+    [line] = log.text.getvalue().splitlines()
+    assert f" INFO {log.logger.name}: started" in line
+    assert "request_id=" not in line
 
 
 def test_line_names_request_and_consumer(log: Log, context: RequestContext) -> None:
     know_consumer(context)
     log.logger.info("GET /")
-    fields = "request_id=8f3a consumer=web key_id=k1 location=header"
-    assert log.text.getvalue().endswith(f"GET / {fields}\n")
+    [line] = log.text.getvalue().splitlines()
+    assert f" INFO {log.logger.name}: GET / " in line
+    assert " request_id=8f3a consumer=web key_id=k1 location=header" in line
 
 
 def test_line_names_the_reason_of_a_refusal(log: Log, context: RequestContext) -> None:
     context.refusal = unauthenticated(Reason.UNKNOWN, hint="abcd")
     log.logger.info("GET /")
-    assert log.text.getvalue().endswith("request_id=8f3a reason=unknown hint=abcd\n")
+    assert " request_id=8f3a reason=unknown hint=abcd" in log.text.getvalue()
 
 
 def test_line_is_json_in_production(log: Log, context: RequestContext) -> None:
-    configure_logging(make_settings())
+    configure()
     know_consumer(context, 'web "2"')
     log.logger.info("two\nlines of %s", "text")
     assert log.text.getvalue().count("\n") == 1
     line = json.loads(log.text.getvalue())
     assert line.pop("time").endswith("+00:00")
-    assert line == {
+    expected = {
         "level": "INFO",
         "logger": log.logger.name,
         "message": "two\nlines of text",
@@ -101,17 +113,16 @@ def test_line_is_json_in_production(log: Log, context: RequestContext) -> None:
         "key_id": "k1",
         "location": "header",
     }
+    assert line.items() >= expected.items()
 
 
 @pytest.mark.parametrize("environment", ["development", "production"])
 def test_extra_is_in_the_line(log: Log, environment: str) -> None:
-    configure_logging(make_settings(fastapi_env=environment))
+    configure(fastapi_env=environment)
     log.logger.warning("too late", extra={"order_id": 7, "token": WEB_KEY})
     line = log.text.getvalue()
     assert WEB_KEY not in line
-    assert line.endswith(f"too late order_id=7 token={keys.PREFIX}_...\n") or (
-        json.loads(line)["order_id"] == 7
-    )
+    assert f" order_id=7 token={keys.PREFIX}_..." in line or json.loads(line)["order_id"] == 7
 
 
 def test_extra_replaces_nothing(log: Log, context: RequestContext) -> None:
@@ -122,7 +133,7 @@ def test_extra_replaces_nothing(log: Log, context: RequestContext) -> None:
     assert "consumer=web" in text
     assert "request_id=8f3a" in text
     assert "consumer=admin" not in text
-    configure_logging(make_settings())
+    configure()
     log.logger.warning("done", extra=forged)
     line = json.loads(log.text.getvalue().removeprefix(text))
     assert "x" not in line.values()
@@ -133,7 +144,7 @@ def test_access_log_has_fields_in_production() -> None:
     logger, text = logging.getLogger("uvicorn.access"), io.StringIO()
     handler = logging.StreamHandler(text)
     logger.addHandler(handler)
-    configure_logging(make_settings())
+    configure()
     path = PurePosixPath(f"/{WEB_KEY}")  # an argument may be any object
     logger.info('%s - "%s %s HTTP/%s" %d', "192.0.2.7:49152", "GET", path, "1.1", 404)
     logger.removeHandler(handler)
@@ -153,7 +164,7 @@ def test_owner_may_change_the_access_log_as_usual(context: RequestContext) -> No
 
     logger.addHandler(handlers[0])
     logger.addFilter(add_region)
-    configure_logging(make_settings())
+    configure()
     handlers[1].setFormatter(logging.Formatter("%(levelname)s %(message)s %(region)s"))
     logger.addHandler(handlers[1])
     for path in ("/health/live", "/users/me"):
@@ -168,13 +179,13 @@ def test_owner_may_change_the_access_log_as_usual(context: RequestContext) -> No
 
 @pytest.mark.parametrize(("level", "written"), [("info", True), ("warning", False)])
 def test_level_is_that_of_the_settings(log: Log, level: str, written: bool) -> None:
-    configure_logging(make_settings(log_level=level))
+    configure(log_level=level)
     log.logger.info("GET /")
     assert bool(log.text.getvalue()) == written
 
 
 def test_traceback_is_in_the_json_line(log: Log) -> None:
-    configure_logging(make_settings())
+    configure()
     try:
         raise ValueError("of a kind")
     except ValueError:
@@ -184,7 +195,7 @@ def test_traceback_is_in_the_json_line(log: Log) -> None:
 
 @pytest.mark.parametrize("environment", ["development", "production"])
 def test_no_key_is_in_a_message_argument_or_traceback(log: Log, environment: str) -> None:
-    configure_logging(make_settings(fastapi_env=environment))
+    configure(fastapi_env=environment)
     try:
         raise ValueError(WEB_KEY)
     except ValueError:
@@ -207,8 +218,8 @@ async def test_lines_of_a_request_name_its_consumer(
     app.router.routes.insert(0, app.router.routes.pop())
     await client.get("/_tests/log", **with_key(location, WEB_KEY))
     key_id = keys.key_id(keys.hash_key(WEB_KEY))
-    fields = f" consumer=web key_id={key_id} location={location.name}\n"
-    assert log.text.getvalue().endswith(fields)
+    line = log.text.getvalue().splitlines()[-1]
+    assert f" consumer=web key_id={key_id} location={location.name}" in line
 
 
 @pytest.mark.anyio
@@ -216,7 +227,8 @@ async def test_lines_of_a_request_name_its_consumer(
 async def test_nothing_that_is_looked_up_is_logged(
     client: httpx2.AsyncClient, log: Log, location: Location, level: str
 ) -> None:
-    configure_logging(make_settings(log_level=level))
+    configure(log_level=level)
+    log.logger.handlers[-1].filters.clear()  # lines of other loggers count too
     for key in (WEB_KEY, UNKNOWN_KEY, EXPIRED_KEY):
         await client.get("/_tests/whoami", **with_key(location, key))
         for secret in (key, keys.hash_key(key)):

@@ -29,6 +29,8 @@ OWNERS: dict[str, list[Edit]] = {
         endpoints.streams,
         endpoints.upload,
         settings.extended_document,
+        settings.renamed_program,
+        settings.own_field_in_each_line,
         testing.deleted_examples,
     ],
     "ben": [
@@ -56,6 +58,7 @@ OWNERS: dict[str, list[Edit]] = {
         middleware.problems_of_401,
         settings.own_responses,
         settings.required_setting,
+        settings.settings_of_other_types,
         testing.tutorial_test,
         testing.dependency_overrides,
     ],
@@ -72,6 +75,7 @@ OWNERS: dict[str, list[Edit]] = {
         middleware.sentry,
         endpoints.routes_of_every_kind,
         database.new_table,
+        database.foreign_key,
         database.no_key_routes,
     ],
     "eve": [

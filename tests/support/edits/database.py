@@ -105,6 +105,35 @@ def new_table(project: Project) -> None:
 
 
 @edit(key_store={"database"})
+def foreign_key(project: Project) -> None:
+    """A table of the owner refers to keys."""
+    project.write(
+        "src/my_service/labels.py",
+        '''
+        """Labels."""
+
+        from sqlalchemy import ForeignKey
+        from sqlalchemy.orm import Mapped, mapped_column
+
+        from .auth.database import ApiKey
+        from .database import Base
+
+
+        class Label(Base):
+            """A label, and the key with which it was printed."""
+
+            __tablename__ = "labels"
+            __table_args__ = {"sqlite_autoincrement": True}
+
+            id: Mapped[int] = mapped_column(primary_key=True)
+            key_id: Mapped[str] = mapped_column(ForeignKey(ApiKey.id))
+        ''',
+    )
+    project.add_to_app("app.state.label = labels.Label", "from . import labels")
+    _migrate(project, "Add labels")
+
+
+@edit(key_store={"database"})
 def no_key_routes(project: Project) -> None:
     """Key management over HTTP goes with one line of the application and its test."""
     project.replace(APP, "    app.include_router(auth.api.router)\n", "")

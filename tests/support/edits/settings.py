@@ -98,6 +98,54 @@ def new_setting(project: Project) -> None:
 
 
 @edit()
+def settings_of_other_types(project: Project) -> None:
+    """A list, a secret, a duration and an alias are documented as they are read."""
+    project.add_imports(
+        SETTINGS, "from datetime import timedelta", "from pydantic import SecretStr"
+    )
+    project.add_setting(
+        '''
+        carriers: list[str] = ["red", "blue"]
+        """Who carries parcels."""
+        token: SecretStr = SecretStr("none")
+        """What carriers ask for."""
+        patience: timedelta = timedelta(seconds=30)
+        """How long to wait for carriers."""
+        bucket: str = Field(default="labels", validation_alias="S3_BUCKET")
+        """Where labels are stored."""
+        '''
+    )
+    defaults = {
+        "CARRIERS": '["red", "blue"]',
+        "TOKEN": "none",
+        "PATIENCE": "PT30S",
+        "S3_BUCKET": "labels",
+    }
+    lines = [f"# {name}={value}" for name, value in defaults.items()]
+    rows = [f"| `{name}` | `{value}` | for labels |" for name, value in defaults.items()]
+    project.write(".env.example", "\n\n".join([project.read(".env.example").rstrip(), *lines, ""]))
+    [row] = [line for line in project.read("README.md").splitlines() if "| `ROOT_PATH`" in line]
+    project.replace("README.md", row, "\n".join([row, *rows]))
+
+
+@edit()
+def renamed_program(project: Project) -> None:
+    """The program gets another name where it is installed, and messages name it."""
+    project.replace("pyproject.toml", "\nmy-service = ", "\nparcels = ")
+    project.replace("src/my_service/auth/keys.py", 'PROGRAM = "my-service"', 'PROGRAM = "parcels"')
+
+
+@edit()
+def own_field_in_each_line(project: Project) -> None:
+    """Each line of the log has a field of the owner, and there is no access log."""
+    file = "src/my_service/logs.py"
+    old = "fields = _extra_fields(record) | _request_fields()\n"
+    project.replace(file, old, f'{old.rstrip()} | {{"region": "eu"}}\n')
+    old = "    install_redaction()\n"
+    project.replace(file, old, f'{old}    logging.getLogger("uvicorn.access").disabled = True\n')
+
+
+@edit()
 def required_setting(project: Project) -> None:
     """A setting without a default has one value for all tests, and is named where it is missing."""
     project.add_setting(

@@ -10,12 +10,12 @@ import typer
 
 from .auth import cli as keys_cli
 from .auth.commands import Command, run
+from .auth.keys import PROGRAM
 {% if cookiecutter.__limited %}
 from .auth.limit_settings import MEMORY
 {% endif %}
 from .log_lines import format_json
 
-PROGRAM = "{{ cookiecutter.project_slug }}"
 {% if cookiecutter.__database %}
 EVENT_FIELDS = ("event", "key_id", "consumer", "actor", "successor", "fields")
 {% else %}

@@ -8,7 +8,7 @@ directory of secret files (`/run/secrets`; `SECRETS_DIR` names another one) and 
 import json
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from pathlib import Path
@@ -54,7 +54,7 @@ from .limit_settings import MEMORY, RateLimit, StorageURL
 {% endif %}
 from .records import KeyRecord
 
-CREATE_KEY = "{{ cookiecutter.project_slug }} keys create NAME"
+CREATE_KEY = f"{keys.PROGRAM} keys create NAME"
 ENV_FILE = os.environ.get("ENV_FILE", ".env")
 CONFIG_FILE = os.environ.get("CONFIG_FILE", "config.toml")
 SECRETS_DIR = Path(os.environ.get("SECRETS_DIR", "/run/secrets"))
@@ -431,14 +431,14 @@ def find_misspelt_names(settings_class: type[BaseSettings]) -> list[str]:
 
     Other unknown names are ignored: an `.env` may be shared with other programs.
     """
-    known = {name.upper() for name in _setting_names(settings_class)}
+    known = _setting_names(settings_class)
     env_file, toml_file = (settings_class.model_config.get(f) for f in ("env_file", "toml_file"))
     found = [(env_file, name) for name in dotenv_values(str(env_file))]
     found += [(toml_file, name) for name in TomlConfigSettingsSource(settings_class).toml_data]
     warnings = []
     for file, written in found:
         name = written.upper()
-        if name in known:
+        if find_setting(settings_class, name):
             continue
         unprefixed = name.removeprefix(f"{keys.PREFIX.upper()}_")
         near = [unprefixed] if unprefixed in known else get_close_matches(name, known, 1, 0.85)
@@ -507,15 +507,25 @@ def _describe_unread(error: SettingsError) -> str:
     return f"{name[1].upper() if name else error}: write it in JSON, such as []"
 
 
-def _setting_names(settings_class: type[BaseSettings]) -> Iterator[str]:
-    """Yield the names that the sources know: with a prefix or an alias where a field has one."""
+def find_setting(settings_class: type[BaseSettings], name: str) -> str | None:
+    """Return the field that has this name in a source, or a part with it: `SMTP__HOST` is in `smtp`."""
+    known, name = _setting_names(settings_class), name.upper()
+    delimiter = settings_class.model_config.get("env_nested_delimiter")
+    whole = name.partition(delimiter.upper())[0] if delimiter else name
+    return known.get(name) or known.get(whole)
+
+
+def _setting_names(settings_class: type[BaseSettings]) -> dict[str, str]:
+    """Return the field of each name that the sources know: with its prefix and its aliases."""
     prefix = settings_class.model_config.get("env_prefix", "")
-    for name, field in settings_class.model_fields.items():
-        yield name
-        yield f"{prefix}{name}"
-        aliases = field.validation_alias
-        choices = aliases.choices if isinstance(aliases, AliasChoices) else [aliases]
-        yield from (choice for choice in choices if isinstance(choice, str))
+    found = {}
+    for field, info in settings_class.model_fields.items():
+        alias = info.validation_alias
+        aliases = alias.choices if isinstance(alias, AliasChoices) else [alias]
+        for name in (field, f"{prefix}{field}", *aliases):
+            if isinstance(name, str):
+                found[name.upper()] = field
+    return found
 
 
 def redact(text: str) -> str:
