@@ -268,6 +268,18 @@ def test_all_mistakes_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None
 def test_unreadable_file_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "config.toml").write_text(f"api_keys = {DIGEST}")
     assert "is written in TOML" in refusal(monkeypatch)
+
+
+@pytest.mark.parametrize("name", [".env", "config.toml"])
+def test_file_in_another_encoding_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (folder / name).write_text("port = 8000\n", encoding="utf-16")  # as PowerShell 5 does
+    assert "is not saved in UTF-8" in refusal(monkeypatch)
+
+
+def test_byte_order_mark_is_stripped() -> None:
+    assert make_settings(root_path="\ufeff/parcels\n").root_path == "/parcels"
 {% if cookiecutter.__settings %}
 
 

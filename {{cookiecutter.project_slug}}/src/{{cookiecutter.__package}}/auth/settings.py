@@ -438,6 +438,8 @@ def load_settings(settings_class: type[S]) -> S:
         problems = describe_errors(error, environment=True)
     except SettingsError as error:
         problems = _describe_unread(error)
+    except UnicodeDecodeError:
+        problems = f"{ENV_FILE} or {CONFIG_FILE} is not saved in UTF-8: convert it"
     except (OSError, ValueError) as error:  # from a source, such as a TOML file with an error
         problems = f"{error}; {CONFIG_FILE} is written in TOML"
     raise SystemExit(f"The settings are not valid. {redact(problems)}")
@@ -546,9 +548,12 @@ def in_development(read: dict[str, Any]) -> bool:
 
 
 def _clean_text(value: Any) -> Any:
-    """Return a text without surrounding white space and quotes, which some sources keep."""
+    """Return a text without a byte order mark and surrounding white space and quotes.
+
+    Some sources keep them.
+    """
     if not isinstance(value, str):
         return value
-    text = value.strip()
+    text = value.removeprefix("\ufeff").strip()
     quoted = len(text) > 1 and text[0] == text[-1] and text[0] in _QUOTES
     return text[1:-1] if quoted else text
