@@ -171,8 +171,10 @@ async def test_key_expires_while_the_service_runs(
     ("client", "reason"),
     [
         ("10.1.2.3", None),
+        ("::ffff:10.1.2.3", None),
         ("2001:db8::1", None),
         ("11.1.2.3", Reason.NETWORK),
+        ("::ffff:11.1.2.3", Reason.NETWORK),
         ("2001:db9::1", Reason.NETWORK),
         ("", Reason.NETWORK),
         ("unix:", Reason.NETWORK),

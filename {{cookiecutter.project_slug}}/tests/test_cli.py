@@ -1,6 +1,7 @@
 """The program refuses mistakes in one line and does nothing."""
 
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -9,7 +10,11 @@ from typing import Any
 
 import pytest
 
-from {{ cookiecutter.__package }} import cli, server
+from {{ cookiecutter.__package }} import (
+    cli,
+    logs,
+    server,
+)
 from {{ cookiecutter.__package }}.auth import keys
 
 KEY = keys.generate_key()
@@ -104,6 +109,17 @@ def test_help_does_nothing_but_help(
     assert (status, message) == (0, "")
     assert printed.startswith(f"Usage: {' '.join([keys.PROGRAM, *arguments])}")
     assert list(folder.iterdir()) == []
+
+
+def test_service_logs_each_event_of_a_key_once(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logger, handlers = logging.getLogger(f"{cli.__package__}.auth.key_events"), []
+    monkeypatch.setenv("API_KEYS", json.dumps([{"consumer": "web", "sha256": "a" * 64}]))
+    monkeypatch.setattr(logs, "configure_logging", lambda settings: None)
+    monkeypatch.setattr(server, "run_server", lambda *_, **__: handlers.extend(logger.handlers))
+    assert run(capsys, "serve")[0] == 0
+    assert handlers == []  # the handlers of the root logger write events
 
 
 @pytest.mark.parametrize("command", [["serve"], ["keys", "list"]], ids=" ".join)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from {{ cookiecutter.__package }} import cli
-from {{ cookiecutter.__package }}.auth import keys
+from {{ cookiecutter.__package }}.auth import finding, keys
 
 {% if cookiecutter.__database %}
 from .helpers import EXPIRED_KEY, UNKNOWN_KEY, WEB_KEY, make_database, make_entry
@@ -79,6 +79,19 @@ def test_find_says_when_a_key_was_revoked(run: Run) -> None:
 @pytest.mark.parametrize("text", ["", "two words", "two\nlines"], ids=["none", "words", "lines"])
 def test_find_takes_one_key(run: Run, text: str) -> None:
     assert "write one key to stdin" in run("find", text=text, status=2)
+
+
+def test_find_reads_bytes_of_any_kind(run: Run) -> None:
+    with_byte_order_mark = f"\ufeff{WEB_KEY}\n"
+    assert "'laptop' of web: valid" in run("find", text=with_byte_order_mark)
+    # Python reads a byte that is not text as a lone surrogate.
+    assert run("find", text="\udcff\n") == "not a key of this service\n"
+
+
+def test_find_needs_stdin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(ValueError, match="write one key to stdin"):
+        finding.read_key()
 
 
 def test_find_takes_no_key_as_argument(run: Run) -> None:

@@ -229,6 +229,7 @@ STORAGE_RULE = "write memory:// or the URL of a Redis, such as redis://cache:637
         {% endif %}
         ("CORS_ORIGINS", "['https://a.example']", "a list is written in JSON, such as []"),
         ("API_KEYS", "{", "a list is written in JSON, such as []"),
+        pytest.param("API_KEYS", "[" * 9999, "a list is written in JSON, such as []", id="nested"),
         ("API_KEYS", "7", "an entry is a JSON object"),
         ("API_KEYS", '["web"]', "an entry is a JSON object"),
         {% if cookiecutter.__database %}
@@ -272,6 +273,18 @@ def test_all_mistakes_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None
 def test_unreadable_file_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (folder / "config.toml").write_text(f"api_keys = {DIGEST}")
     assert "is written in TOML" in refusal(monkeypatch)
+
+
+@pytest.mark.parametrize("name", [".env", "config.toml"])
+def test_file_in_another_encoding_is_named(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (folder / name).write_text("port = 8000\n", encoding="utf-16")  # as PowerShell 5 does
+    assert "is not saved in UTF-8" in refusal(monkeypatch)
+
+
+def test_byte_order_mark_is_stripped() -> None:
+    assert make_settings(root_path="\ufeff/parcels\n").root_path == "/parcels"
 {% if cookiecutter.__settings %}
 
 
@@ -316,8 +329,9 @@ def test_entry_is_read_as_it_is_written() -> None:
     entry = KeyEntry.model_validate(fields)
     assert entry.expires == datetime(2030, 2, 1, tzinfo=UTC)
     assert entry.to_json() == fields
-    [network] = KeyEntry.model_validate(ENTRY | {"networks": ["192.0.2.7"]}).networks
-    assert str(network) == "192.0.2.7/32"
+    for written, read in (("192.0.2.7", "192.0.2.7/32"), ("::ffff:192.0.2.0/120", "192.0.2.0/24")):
+        [network] = KeyEntry.model_validate(ENTRY | {"networks": [written]}).networks
+        assert str(network) == read
 
 
 def test_entries_may_be_one_object_or_toml(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -344,6 +358,9 @@ def test_entries_may_be_one_object_or_toml(folder: Path, monkeypatch: pytest.Mon
         ({"expires": "2030-01-31T12:00:00"}, "no UTC offset"),
         ({"expires": 1800000000}, "such as 2030-12-31"),
         ({"networks": ["192.0.2.1/24"]}, "networks, 0: write an address or a network"),
+        ({"networks": [1]}, "networks, 0: write an address or a network"),
+        ({"networks": [True]}, "networks, 0: write an address or a network"),
+        ({"networks": ["fe80::1%two words"]}, "networks, 0: write an address or a network"),
         ({"networks": "192.0.2.0/24"}, "networks: write a list"),
         ({"id": "two words"}, "id: write 1 to 64 letters"),
         ({"hint": "long one"}, "hint: write four letters"),

@@ -28,7 +28,6 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.add_typer(keys_cli.app, name="keys")
 
 
 @app.command(cls=Command)
@@ -97,6 +96,13 @@ def log_events() -> Iterator[None]:
         logger.setLevel(level)
 
 
+def _log_events_of_commands(context: typer.Context) -> None:
+    context.with_resource(log_events())
+
+
+app.add_typer(keys_cli.app, name="keys", callback=_log_events_of_commands)
+
+
 def find_scopes() -> frozenset[str]:
     """Return the scopes that endpoints require, without settings and without a key."""
     from .app import create_app
@@ -110,5 +116,4 @@ def main(arguments: list[str] | None = None) -> None:
     """Run the program; a mistake is one line on stderr and exit status 2."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may lack characters
-    with log_events():
-        run(app, PROGRAM, arguments, find_scopes=find_scopes)
+    run(app, PROGRAM, arguments, find_scopes=find_scopes)

@@ -168,4 +168,6 @@ def _comes_from(networks: tuple[Network, ...], client: str) -> bool:
         address = ip_address(client)
     except ValueError:  # unknown, such as that of a Unix socket
         return False
+    # A socket for both IPv4 and IPv6 shows an IPv4 address as an IPv6 one.
+    address = getattr(address, "ipv4_mapped", None) or address
     return any(address in network for network in networks)

@@ -12,14 +12,18 @@ def read_key() -> str:
     Raises:
         ValueError: there is none, or more than one line.
     """
-    if sys.stdin.isatty():
-        print("Paste the key, and press Enter.", file=sys.stderr)
-        text = sys.stdin.readline()
-    else:
-        text = sys.stdin.read(4096)
+    text = _read_stdin() if sys.stdin else ""  # the process may have no stdin
     if not text.strip() or len(text.split()) > 1:
         raise ValueError("write one key to stdin, on a single line")
     return text.strip()
+
+
+def _read_stdin() -> str:
+    if sys.stdin.isatty():
+        print("Paste the key, and press Enter.", file=sys.stderr)
+        return sys.stdin.readline()
+    text = sys.stdin.read(4096).removeprefix("\ufeff")
+    return text.encode(errors="replace").decode()  # without bytes that are not text
 
 
 def describe_unstored(key: str) -> dict[str, Any]:

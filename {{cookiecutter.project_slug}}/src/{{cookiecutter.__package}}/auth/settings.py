@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 {% if cookiecutter.__settings %}
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -52,7 +53,7 @@ from .database import parse_url
 {% if cookiecutter.__limited %}
 from .limit_settings import MEMORY, RateLimit, StorageURL
 {% endif %}
-from .records import KeyRecord
+from .records import KeyRecord, Network
 
 CREATE_KEY = f"{keys.PROGRAM} keys create NAME"
 ENV_FILE = os.environ.get("ENV_FILE", ".env")
@@ -102,7 +103,7 @@ def read_list(value: Any) -> Any:
         return [part.strip() for part in value.split(",") if part.strip()]
     try:
         parsed = json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError("a list is written in JSON, such as []") from None
     return parsed if isinstance(parsed, list) else [parsed]
 
@@ -159,6 +160,19 @@ def _read_expires(value: object) -> datetime:
     return value if isinstance(value, datetime) and value.tzinfo else keys.parse_expires(str(value))
 
 
+def _check_network(value: object) -> object:
+    # pydantic takes a number for an address, and any text for the zone of an IPv6 address.
+    if not isinstance(value, str | IPv4Network | IPv6Network) or "%" in str(value):
+        raise ValueError(_EXPLANATIONS["ip_any_network"])
+    return value
+
+
+def _unmap(network: Network) -> Network:
+    """Return the IPv4 network that an IPv6 network of IPv4-mapped addresses stands for."""
+    mapped = getattr(network.network_address, "ipv4_mapped", None)
+    return IPv4Network((mapped, network.prefixlen - 96)) if mapped else network
+
+
 def _read_lifetime(value: object) -> timedelta:
     lifetime = value if isinstance(value, timedelta) else keys.parse_duration(str(value))
     if not lifetime:
@@ -185,6 +199,9 @@ ConsumerName = Annotated[str, AfterValidator(_checked(keys.check_consumer))]
 KeyName = Annotated[str, AfterValidator(_checked(keys.check_name))]
 Expires = Annotated[datetime, BeforeValidator(_read_expires)]
 Lifetime = Annotated[timedelta, BeforeValidator(_read_lifetime)]
+Networks = tuple[
+    Annotated[IPvAnyNetwork, BeforeValidator(_check_network), AfterValidator(_unmap)], ...
+]
 Scopes = frozenset[Annotated[str, AfterValidator(_checked(keys.check_scope))]]
 Id = Annotated[
     str,
@@ -214,7 +231,7 @@ class KeyEntry(BaseModel):
     """What the key may do."""
     expires: Expires | None = None
     """When the key expires: the last valid day (UTC) or a time (RFC 3339)."""
-    networks: tuple[IPvAnyNetwork, ...] = ()
+    networks: Networks = ()
     """The networks from which the key may be used; an empty list means any."""
 {% if cookiecutter.__limited %}
     rate_limit: RateLimit | None = None
@@ -421,6 +438,8 @@ def load_settings(settings_class: type[S]) -> S:
         problems = describe_errors(error, environment=True)
     except SettingsError as error:
         problems = _describe_unread(error)
+    except UnicodeDecodeError:
+        problems = f"{ENV_FILE} or {CONFIG_FILE} is not saved in UTF-8: convert it"
     except (OSError, ValueError) as error:  # from a source, such as a TOML file with an error
         problems = f"{error}; {CONFIG_FILE} is written in TOML"
     raise SystemExit(f"The settings are not valid. {redact(problems)}")
@@ -539,9 +558,12 @@ def in_development(read: dict[str, Any]) -> bool:
 
 
 def _clean_text(value: Any) -> Any:
-    """Return a text without surrounding white space and quotes, which some sources keep."""
+    """Return a text without a byte order mark and surrounding white space and quotes.
+
+    Some sources keep them.
+    """
     if not isinstance(value, str):
         return value
-    text = value.strip()
+    text = value.removeprefix("\ufeff").strip()
     quoted = len(text) > 1 and text[0] == text[-1] and text[0] in _QUOTES
     return text[1:-1] if quoted else text
