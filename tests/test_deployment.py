@@ -186,7 +186,7 @@ def test_manifest_that_was_not_edited_does_not_start(shipped_project: Path) -> N
         settings = {**env, "FORWARDED_ALLOW_IPS": value}
         return run_python("-c", script, cwd=shipped_project, env=settings).stderr
 
-    assert "FORWARDED_ALLOW_IPS: write addresses or networks" in start(proxies["value"])
+    assert "FORWARDED_ALLOW_IPS: use addresses or networks" in start(proxies["value"])
     assert start("10.42.0.0/16") == ""
 
 

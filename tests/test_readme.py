@@ -1,5 +1,6 @@
 """Each snippet of a generated README does what the README says, exactly as it is printed."""
 
+import json
 import os
 import re
 import shutil
@@ -48,6 +49,7 @@ RUN = {
     ("Call", "sh"),
     ("Call", "python"),
     ("Create and manage keys", "sh"),
+    ("Manage keys over HTTP", "sh"),
     ("Options of a key", "sh"),
     ("Options of a key", "toml"),
     ("Require a scope", "sh"),
@@ -66,7 +68,7 @@ LEFT_OUT = {
     "> secrets/postgres_password": "test_deployment.py compares its files with compose.yaml",
     "docker compose": "needs Docker: test_deployment.py and test_container.py read the files",
     "kubectl": "needs a cluster: test_deployment.py reads the manifest",
-    "~/my-service/bin": "test_distributions.py installs the service into an environment",
+    "~/.venvs/my-service/bin": "test_distributions.py installs the service into an environment",
     "limit_req_zone": "test_proxies.py runs nginx with it",
     "reverse_proxy": "test_proxies.py runs Caddy with it",
     "UvicornWorker": "needs gunicorn",
@@ -295,6 +297,11 @@ def test_calls_of_the_readme_get_200(
     for call in [each.code for each in find(snippets, "Call", "python")]:
         (folder / "call.py").write_text(call.replace(":8000", f":{service.port}"))
         assert shell("python call.py", folder, KEY=key, **variables).startswith("200 "), call
+    for call in [each.code for each in find(snippets, "Manage keys over HTTP", "sh")]:
+        create = "my-service keys create backoffice --scope keys:write --json"
+        backoffice = json.loads(shell(create, folder, **variables))["key"]
+        code = call.replace(":8000", f":{service.port}")
+        assert '"consumer":"shop"' in shell(code, folder, KEY=backoffice, **variables), call
 
 
 def test_commands_of_the_readme_work(

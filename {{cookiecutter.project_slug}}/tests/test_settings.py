@@ -191,25 +191,25 @@ def test_plain_meaning_is_accepted(fields: dict[str, str], read: object) -> None
 
 
 ORIGIN_RULE = "an origin is a scheme, a host and perhaps a port, without a path, such as"
-PROXY_RULE = "write addresses or networks without host bits, separated by commas, such as"
+PROXY_RULE = "use addresses or networks without host bits, separated by commas, such as"
 PATH_RULE = "a path prefix begins with a slash and ends without one, such as /parcels"
 {% if cookiecutter.__limited %}
-STORAGE_RULE = "write memory:// or the URL of a Redis, such as redis://cache:6379/0"
+STORAGE_RULE = "use memory:// or the URL of a Redis, such as redis://cache:6379/0"
 {% endif %}
 
 
 @pytest.mark.parametrize(
     ("name", "value", "problem"),
     [
-        ("FASTAPI_ENV", "staging", "write production or development"),
-        ("LOG_LEVEL", "loud", "write debug, info, warning, error or critical"),
-        ("PORT", "tcp://10.0.0.1:80", "write a whole number, such as 8000"),
+        ("FASTAPI_ENV", "staging", "use production or development"),
+        ("LOG_LEVEL", "loud", "use debug, info, warning, error or critical"),
+        ("PORT", "tcp://10.0.0.1:80", "use a whole number, such as 8000"),
         ("PORT", "0", "the minimum is 1"),
         ("PORT", "65536", "the maximum is 65535"),
         ("WORKERS", "0", "the minimum is 1"),
         ("MAX_BODY_SIZE", "-1", "the minimum is 0"),
-        ("MAX_BODY_SIZE", "1 MB", "write a whole number, such as 8000"),
-        ("DOCS_ENABLED", "perhaps", "write true or false"),
+        ("MAX_BODY_SIZE", "1 MB", "use a whole number, such as 8000"),
+        ("DOCS_ENABLED", "perhaps", "use true or false"),
         ("FORWARDED_ALLOW_IPS", "proxy", PROXY_RULE),
         ("FORWARDED_ALLOW_IPS", "10.0.0.1,", PROXY_RULE),
         ("FORWARDED_ALLOW_IPS", "10.0.0.1/8", PROXY_RULE),
@@ -220,22 +220,22 @@ STORAGE_RULE = "write memory:// or the URL of a Redis, such as redis://cache:637
         ("CORS_ORIGINS", "app.example.com", ORIGIN_RULE),
         ("CORS_ORIGINS", "https://user@app.example.com", ORIGIN_RULE),
         ("CORS_ORIGINS", "https://app.example.com/path", ORIGIN_RULE),
-        ("CORS_ORIGINS", "https://app.example.com/", "write that"),
-        ("CORS_ORIGINS", "https://App.example.com", "as https://app.example.com: write that"),
-        ("CORS_ORIGINS", "https://a.example:443", "as https://a.example: write that"),
-        ("CORS_ORIGINS", "http://a.example:80", "as http://a.example: write that"),
+        ("CORS_ORIGINS", "https://app.example.com/", "use that"),
+        ("CORS_ORIGINS", "https://App.example.com", "as https://app.example.com: use that"),
+        ("CORS_ORIGINS", "https://a.example:443", "as https://a.example: use that"),
+        ("CORS_ORIGINS", "http://a.example:80", "as http://a.example: use that"),
         {% if cookiecutter.__cookie %}
         ("CORS_ORIGINS", "*", "cookies are sent to named origins only: * is too wide"),
         {% endif %}
-        ("CORS_ORIGINS", "['https://a.example']", "a list is written in JSON, such as []"),
-        ("API_KEYS", "{", "a list is written in JSON, such as []"),
-        pytest.param("API_KEYS", "[" * 9999, "a list is written in JSON, such as []", id="nested"),
+        ("CORS_ORIGINS", "['https://a.example']", "must be a JSON list, such as []"),
+        ("API_KEYS", "{", "must be a JSON list, such as []"),
+        pytest.param("API_KEYS", "[" * 9999, "must be a JSON list, such as []", id="nested"),
         ("API_KEYS", "7", "an entry is a JSON object"),
         ("API_KEYS", '["web"]', "an entry is a JSON object"),
         {% if cookiecutter.__database %}
         ("KEY_CACHE_SECONDS", "-1", "the minimum is 0"),
-        ("KEY_GRACE_SECONDS", "1.5", "write a whole number"),
-        ("DATABASE_URL", "keys.db", "write sqlite:///FILE"),
+        ("KEY_GRACE_SECONDS", "1.5", "use a whole number"),
+        ("DATABASE_URL", "keys.db", "use sqlite:///FILE"),
         {% endif %}
         {% if cookiecutter.__limited %}
         ("RATE_LIMIT", "often", "such as 600/minute"),
@@ -246,7 +246,7 @@ STORAGE_RULE = "write memory:// or the URL of a Redis, such as redis://cache:637
         ("RATE_LIMIT", "10/2 months", "such as 600/minute"),
         ("RATE_LIMIT", "10/second;600/minute", "such as 600/minute"),
         ("FAILED_ATTEMPTS_LIMIT", "0/minute", "such as 600/minute"),
-        ("RATE_LIMIT_FAIL_OPEN", "perhaps", "write true or false"),
+        ("RATE_LIMIT_FAIL_OPEN", "perhaps", "use true or false"),
         ("RATE_LIMIT_TIMEOUT_MS", "0", "the minimum is"),
         {% endif %}
     ],
@@ -263,10 +263,10 @@ def test_all_mistakes_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None
     entries = json.dumps([ENTRY | {"sha256": "short", DIGEST: 1}])
     message = refusal(monkeypatch, LOG_LEVEL="loud", FASTAPI_ENV="test", API_KEYS=entries)
     assert message == (
-        "FASTAPI_ENV: write production or development;"
+        "FASTAPI_ENV: use production or development;"
         " API_KEYS, 0: consumer 'web': sha256: a hash is 64 hexadecimal digits, as printed by:"
         f" {CREATE_KEY}; ...: entries have no such field; see: {CREATE_KEY};"
-        " LOG_LEVEL: write debug, info, warning, error or critical"
+        " LOG_LEVEL: use debug, info, warning, error or critical"
     )
 
 
@@ -350,24 +350,24 @@ def test_entries_may_be_one_object_or_toml(folder: Path, monkeypatch: pytest.Mon
     [
         ({"sha256": "0" * 63}, "sha256: a hash is 64 hexadecimal digits"),
         ({"sha256": "the key itself"}, "sha256: a hash is 64 hexadecimal digits"),
-        ({"sha256": None}, "sha256: write a text in quotes"),
+        ({"sha256": None}, "sha256: use a quoted string"),
         ({"scopes": ["two words"]}, "scopes, 0: 'two words' is not a scope"),
-        ({"scopes": "admin"}, 'scopes: write a list, such as ["admin"]'),
+        ({"scopes": "admin"}, 'scopes: use a list, such as ["admin"]'),
         ({"expires": "31.01.2030"}, "such as 2030-12-31"),
         ({"expires": "2030-02-30"}, "such as 2030-12-31"),
         ({"expires": "2030-01-31T12:00:00"}, "no UTC offset"),
         ({"expires": 1800000000}, "such as 2030-12-31"),
-        ({"networks": ["192.0.2.1/24"]}, "networks, 0: write an address or a network"),
-        ({"networks": [1]}, "networks, 0: write an address or a network"),
-        ({"networks": [True]}, "networks, 0: write an address or a network"),
-        ({"networks": ["fe80::1%two words"]}, "networks, 0: write an address or a network"),
-        ({"networks": "192.0.2.0/24"}, "networks: write a list"),
-        ({"id": "two words"}, "id: write 1 to 64 letters"),
-        ({"hint": "long one"}, "hint: write four letters"),
-        ({"enabled": "perhaps"}, "enabled: write true or false"),
+        ({"networks": ["192.0.2.1/24"]}, "networks, 0: use an address or a network"),
+        ({"networks": [1]}, "networks, 0: use an address or a network"),
+        ({"networks": [True]}, "networks, 0: use an address or a network"),
+        ({"networks": ["fe80::1%two words"]}, "networks, 0: use an address or a network"),
+        ({"networks": "192.0.2.0/24"}, "networks: use a list"),
+        ({"id": "two words"}, "id: use 1 to 64 letters"),
+        ({"hint": "long one"}, "hint: use four letters"),
+        ({"enabled": "perhaps"}, "enabled: use true or false"),
         {% if cookiecutter.__limited %}
         ({"rate_limit": "often"}, "such as 600/minute"),
-        ({"rate_limit": 600}, "rate_limit: write a text in quotes"),
+        ({"rate_limit": 600}, "rate_limit: use a quoted string"),
         {% endif %}
         ({"scope": "admin"}, "scope: entries have no such field"),
     ],

@@ -1,4 +1,4 @@
-"""The processes that serve the application, and how they end.
+"""Server processes and their shutdown.
 
 uvicorn has no limit on the time of a whole shutdown, and its workers outlive a parent that is killed.
 Like `protocols.py`, this module relies on uvicorn's internals; `tests/test_server.py` fails if they

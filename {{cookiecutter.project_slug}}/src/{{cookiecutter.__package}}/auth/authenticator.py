@@ -85,7 +85,7 @@ class Authenticator:
         """Check the key of an open WebSocket again.
 
         Raises:
-            Refusal: the key has ended or lost a scope, or the store is unavailable.
+            Refusal: the key is no longer valid or lost a scope, or the store is unavailable.
         """
         record = await self.store.confirm(context.digest)
         if record is None:

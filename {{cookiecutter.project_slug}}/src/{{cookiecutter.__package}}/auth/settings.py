@@ -66,24 +66,24 @@ _QUOTES = ("'", '"')
 _ENVIRONMENTS = {"dev": "development", "prod": "production"}
 # What pydantic's errors mean, in terms of the setting.
 _EXPLANATIONS = {
-    "bool_parsing": "write true or false",
-    "bool_type": "write true or false",
+    "bool_parsing": "use true or false",
+    "bool_type": "use true or false",
     "extra_forbidden": f"entries have no such field; see: {CREATE_KEY}",
-    "float_parsing": "write a number, such as 0.5",
-    "frozen_set_type": 'write a list, such as ["admin"]',
+    "float_parsing": "use a number, such as 0.5",
+    "frozen_set_type": 'use a list, such as ["admin"]',
     "greater_than_equal": "the minimum is {ge}",
-    "int_from_float": "write a whole number, such as 8000",
-    "int_parsing": "write a whole number, such as 8000",
-    "int_type": "write a whole number, such as 8000",
+    "int_from_float": "use a whole number, such as 8000",
+    "int_parsing": "use a whole number, such as 8000",
+    "int_type": "use a whole number, such as 8000",
     "ip_any_network": (
-        "write an address or a network without host bits, such as 192.0.2.0/24 or 2001:db8::/32"
+        "use an address or a network without host bits, such as 192.0.2.0/24 or 2001:db8::/32"
     ),
     "less_than_equal": "the maximum is {le}",
-    "literal_error": "write {expected}",
-    "missing": "it is missing",
+    "literal_error": "use {expected}",
+    "missing": "is required",
     "model_type": f"an entry is a JSON object, as printed by: {CREATE_KEY}",
-    "string_type": "write a text in quotes",
-    "tuple_type": 'write a list, such as ["192.0.2.0/24"]',
+    "string_type": "use a quoted string",
+    "tuple_type": 'use a list, such as ["192.0.2.0/24"]',
 }
 
 S = TypeVar("S", bound="KeyPolicy")
@@ -104,7 +104,7 @@ def read_list(value: Any) -> Any:
     try:
         parsed = json.loads(value)
     except (ValueError, RecursionError):
-        raise ValueError("a list is written in JSON, such as []") from None
+        raise ValueError("must be a JSON list, such as []") from None
     return parsed if isinstance(parsed, list) else [parsed]
 
 
@@ -146,7 +146,7 @@ def _check_origin(origin: str) -> str:
         )
     sent = sent.removesuffix(_DEFAULT_PORTS.get(sent.partition("://")[0], ""))
     if sent != origin:
-        raise ValueError(f"browsers send this origin as {sent}: write that")
+        raise ValueError(f"browsers send this origin as {sent}: use that")
     return origin
 
 
@@ -176,7 +176,7 @@ def _unmap(network: Network) -> Network:
 def _read_lifetime(value: object) -> timedelta:
     lifetime = value if isinstance(value, timedelta) else keys.parse_duration(str(value))
     if not lifetime:
-        raise ValueError("the lifetime must not be 0: write a duration such as 365d")
+        raise ValueError("the lifetime must not be 0: use a duration such as 365d")
     return lifetime
 {% if cookiecutter.__database %}
 
@@ -205,10 +205,10 @@ Networks = tuple[
 Scopes = frozenset[Annotated[str, AfterValidator(_checked(keys.check_scope))]]
 Id = Annotated[
     str,
-    AfterValidator(_matching("[A-Za-z0-9_-]{1,64}", "write 1 to 64 letters, digits, - and _")),
+    AfterValidator(_matching("[A-Za-z0-9_-]{1,64}", "use 1 to 64 letters, digits, - and _")),
 ]
 Hint = Annotated[
-    str, AfterValidator(_matching("[A-Za-z0-9]{4}", "write four letters and digits of the key"))
+    str, AfterValidator(_matching("[A-Za-z0-9]{4}", "use four letters and digits of the key"))
 ]
 
 
@@ -523,7 +523,7 @@ def _explain(problem: ErrorDetails) -> str:
 def _describe_unread(error: SettingsError) -> str:
     """Return which setting is not the JSON that its type asks for."""
     name = re.search(r'field "(\w+)"', str(error))
-    return f"{name[1].upper() if name else error}: write it in JSON, such as []"
+    return f"{name[1].upper() if name else error}: must be JSON, such as []"
 
 
 def find_setting(settings_class: type[BaseSettings], name: str) -> str | None:

@@ -1,4 +1,4 @@
-"""Closes WebSockets when their key ends: it is checked once at the handshake, and then again."""
+"""Closes WebSockets whose key is no longer valid: it is checked at the handshake and afterwards."""
 
 import asyncio
 import logging
@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 
 class KeyEndedError(OSError):
-    """The WebSocket was closed because its key has ended."""
+    """The WebSocket was closed because its key is no longer valid."""
 
 
 class CheckedWebSocket:

@@ -27,7 +27,7 @@ def _check_proxies(text: str) -> str:
             ip_network(proxy.strip())
     except ValueError:
         raise ValueError(
-            "write addresses or networks without host bits, separated by commas, such as"
+            "use addresses or networks without host bits, separated by commas, such as"
             " 10.0.0.0/8,::1, or * for every address"
         ) from None
     return text
