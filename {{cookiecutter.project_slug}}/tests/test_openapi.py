@@ -353,6 +353,7 @@ async def test_own_document_is_completed() -> None:
     assert document == json.loads(made_before_a_request)
     assert document["info"]["x-logo"]
     assert own_schemes(document) == SCHEMES
+    assert "401" in operation(document, "/_tests/whoami")["responses"]
     assert operation(document, "/_tests/whoami")["security"] == ANY_KEY
 
 
