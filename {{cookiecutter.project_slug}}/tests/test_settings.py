@@ -584,7 +584,7 @@ def test_env_example_has_every_setting(folder: Path) -> None:
 
 
 def test_env_example_repeats_docstrings() -> None:
-    for block in read_file(".env.example").split("\n\n"):
+    for block in filter(str.strip, read_file(".env.example").split("\n\n")):
         lines = block.strip().splitlines()
         name = lines[-1].removeprefix("# ").partition("=")[0].lower()
         if name in FIELDS and len(lines) > 1:
