@@ -16,6 +16,8 @@ import zlib
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta, timezone
 
+# What messages call the program that `pyproject.toml` installs.
+PROGRAM = "my-service"
 PREFIX = "my_service"
 REMOVED_LENGTH = len(PREFIX) + 1 + 40  # the shortest text that `remove_keys` removes
 DIGEST = re.compile(r"[0-9A-Fa-f]{64}")
