@@ -290,10 +290,7 @@ def test_calls_of_the_readme_get_200(
     service, variables = live
     folder, key = service.log.parent, service.keys["web"]
     snippets = read_snippets(readme[0])
-    read, *calls = [each.code for each in find(snippets, "Call", "sh")]
-    for call in calls:
-        code = read + call.replace(":8000", f":{service.port}")
-        assert '"web"' in shell(code, folder, stdin=key + "\n", **variables), call
+    call_service(service, snippets, variables)
     for call in [each.code for each in find(snippets, "Call", "python")]:
         (folder / "call.py").write_text(call.replace(":8000", f":{service.port}"))
         assert shell("python call.py", folder, KEY=key, **variables).startswith("200 "), call
@@ -304,6 +301,15 @@ def test_calls_of_the_readme_get_200(
         assert '"consumer":"shop"' in shell(code, folder, KEY=backoffice, **variables), call
 
 
+def call_service(service: Live, snippets: list[Snippet], variables: dict[str, str]) -> None:
+    """Call the service as the README does in a shell."""
+    read, *calls = [each.code for each in find(snippets, "Call", "sh")]
+    for call in calls:
+        code = read + call.replace(":8000", f":{service.port}")
+        stdin = service.keys["web"] + "\n"
+        assert '"web"' in shell(code, service.log.parent, stdin=stdin, **variables), call
+
+
 def test_commands_of_the_readme_work(
     readme: tuple[Path, Answers], live: tuple[Live, dict[str, str]]
 ) -> None:
@@ -312,7 +318,7 @@ def test_commands_of_the_readme_work(
     if not shutil.which("jq"):
         missing("no jq on this machine")
     service.ask("/users/me", service.keys["unknown"], headers=["X-Request-ID: my-test-1"])
-    service.ask("/users/me", service.keys["web"])
+    call_service(service, snippets, variables)
     shutil.copy(service.log, folder / "service.log")
     digest = service.digests["web"]
     headings = ("Create and manage keys", "A client gets 401", "Logs", "Security events")

@@ -26,7 +26,9 @@ def _isolate() -> None:
     """Hide the settings of this machine from the tests, whichever settings there are."""
     os.environ |= {"ENV_FILE": os.devnull, "CONFIG_FILE": os.devnull, "SECRETS_DIR": os.devnull}
     # Imported only now: the modules read these variables on import.
-    from {{ cookiecutter.__package }}.auth.settings import find_setting
+    from {{ cookiecutter.__package }}.auth.settings import (
+        find_setting,
+    )
 {% if cookiecutter.__database %}
     from {{ cookiecutter.__package }}.migrate import (
         MigrationSettings as Settings,
