@@ -11,4 +11,7 @@ if contestant.close:  # connections must not outlive the event loop that made th
     contestant.app.router.on_startup.append(contestant.close)
 app = contestant.app
 sent = {"location": contestant.location, "parameter": contestant.parameter}
-Path(os.environ["TOLD"]).write_text(json.dumps({**sent, "key": contestant.key}))
+# Of several processes, each replaces the file at once: it is never half-written.
+written = Path(f"{os.environ['TOLD']}.{os.getpid()}")
+written.write_text(json.dumps({**sent, "key": contestant.key}))
+written.replace(os.environ["TOLD"])
