@@ -21,6 +21,8 @@ EXPORTED = [
     *("Consumer", "CurrentConsumer", "OptionalConsumer"),
     *("check_key_store", "get_api_key", "get_optional_api_key"),
 ]
+# Methods that libraries call.
+CALLBACKS = {"emit", "handle_hup", "process_bind_param", "process_result_value"}
 # Statements that only define something. An `if` may hold more of them.
 DEFINITIONS = (
     *(ast.Import, ast.ImportFrom, ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef),
@@ -81,6 +83,23 @@ def arrows(project: Path) -> dict[str, set[str]]:
     return {name: set(imports(name, tree, project)) for name, tree in modules(project).items()}
 
 
+def unused(trees: dict[str, ast.Module]) -> set[str]:
+    """Return the functions and classes without decorator that no code names."""
+    defined, named = set(), set(CALLBACKS)
+    nodes = ((module, node) for module, tree in trees.items() for node in ast.walk(tree))
+    for module, node in nodes:
+        match node:
+            case ast.Name(id=name) | ast.Attribute(attr=name) | ast.alias(name=name):
+                named.add(name)
+            case (
+                ast.FunctionDef(name=name, decorator_list=[])
+                | ast.AsyncFunctionDef(name=name, decorator_list=[])
+                | ast.ClassDef(name=name, decorator_list=[])
+            ) if not module.startswith(SCRIPTS) and not name.startswith("__"):
+                defined.add(name)
+    return defined - named
+
+
 def in_auth(module: str) -> bool:
     """Tell whether a module belongs to the package of API keys."""
     return module == "auth" or module.startswith("auth.")
@@ -139,6 +158,10 @@ def test_only_entry_points_do_something_when_imported(project: Path) -> None:
     assert acting == set()
 
 
+def test_no_function_is_unused(project: Path) -> None:
+    assert not unused(modules(project))
+
+
 def test_auth_exports_what_routes_import(project: Path) -> None:
     tree = modules(project)["auth"]
     [exported] = (
@@ -173,13 +196,14 @@ def test_authenticator_is_the_same_file_for_all_answers(bake: Bake) -> None:
         ({"auth/a.py": "from . import b", "auth/b.py": "from .a import c"}, "circle"),
         (
             {
-                "a.py": "def f():\n    from .b import c",
+                "a.py": "def f():\n    from .b import c\n    f",
                 "b.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from .a import f",
             },
             "circle",
         ),
         ({"a.py": "print()"}, "effect"),
         ({"a.py": "'''A docstring.'''\nfor x in (): pass"}, "effect"),
+        ({"auth/a.py": "from .b import c", "auth/b.py": "def unused(): pass"}, "unused"),
         ({"auth/a.py": "from .b import c", "auth/b.py": "import json"}, "none"),
     ],
 )
@@ -193,6 +217,7 @@ def test_checks_can_fail(tmp_path: Path, files: dict[str, str], problem: str) ->
         "outside": test_auth_imports_nothing_else_of_the_service,
         "circle": test_no_imports_form_a_circle,
         "effect": test_only_entry_points_do_something_when_imported,
+        "unused": test_no_function_is_unused,
     }
     for name, check in checks.items():
         if name == problem:

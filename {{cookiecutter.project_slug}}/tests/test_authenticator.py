@@ -48,10 +48,12 @@ class FakeStore:
     def peek(self, digest: str) -> None:
         """Return None: only `find` knows the key."""
 
+{% if cookiecutter.__limited %}
     def knows(self, digest: str) -> bool:
         """Return False: only `find` knows the key."""
         return False
 
+{% endif %}
     async def find(self, digest: str) -> KeyRecord | None:
         """Return the record."""
         self.asked.append(digest)

@@ -118,4 +118,4 @@ def test_list_names_the_states(run: Run) -> None:
     refused = run("list", "--state", "broken", status=2)
     assert "'broken' is not" in refused
     assert "valid" in refused
-    assert "revoked" in refused
+    assert "disabled" in refused

@@ -6,14 +6,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from itertools import islice
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
 from . import keys
-from .settings import ENV_FILE, redact
+from .settings import redact
 
 # The width from which a table has all of its columns.
 WIDE = 120
@@ -209,12 +208,6 @@ def _to_cell(field: str, value: Any) -> str:
         return str(value)
     days_only = field in ("created", "expires", "last_used")
     return (value or "")[: DAY_LENGTH if days_only else None]
-
-
-def describe_env_file() -> str:
-    """Return which `.env` was read: a command in the wrong folder finds none."""
-    file = Path(ENV_FILE).absolute()
-    return f"Settings were read from {file}" if file.exists() else f"There is no {file}"
 
 
 def run(

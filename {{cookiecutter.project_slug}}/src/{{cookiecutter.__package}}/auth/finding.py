@@ -47,19 +47,3 @@ def explain_found(found: dict[str, Any]) -> str:
     return f"Key {found['id']}{name} of {found['consumer']}: {state}" + (
         f" since {since}" if since else ""
     )
-
-
-def select_keys(
-    rows: list[dict[str, Any]], consumer: str | None, state: str | None
-) -> list[dict[str, Any]]:
-    """Return the keys of this consumer and in this state; None means any.
-
-    Raises:
-        ValueError: there is no such state.
-    """
-    states = ("valid", "expired", "revoked", "disabled")
-    if state not in (None, *states):
-        raise ValueError(f"{state!r} is not a state: use {', '.join(states)}")
-    return [
-        row for row in rows if consumer in (None, row["consumer"]) and state in (None, row["state"])
-    ]

@@ -51,10 +51,12 @@ class KeyStore(Protocol):
         """Return the key with this hash if the store knows it without a query."""
         ...
 
+{% if cookiecutter.__limited %}
     def knows(self, digest: str) -> bool:
         """Tell whether a key is known, even if it has to be confirmed again."""
         ...
 
+{% endif %}
     async def find(self, digest: str) -> KeyRecord | None:
         """Return the key with this SHA-256 hash, valid or not, or None when there is none.
 

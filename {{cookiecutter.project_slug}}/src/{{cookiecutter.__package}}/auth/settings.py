@@ -53,7 +53,7 @@ from .database import parse_url
 {% if cookiecutter.__limited %}
 from .limit_settings import MEMORY, RateLimit, StorageURL
 {% endif %}
-from .records import KeyRecord, Network
+from .records import Network
 
 CREATE_KEY = f"{keys.PROGRAM} keys create NAME"
 ENV_FILE = os.environ.get("ENV_FILE", ".env")
@@ -247,20 +247,6 @@ class KeyEntry(BaseModel):
             digest = str(value.get("sha256", "")).lower()
             return {**value, "id": keys.key_id(digest)}
         return value
-
-    def to_record(self) -> KeyRecord:
-        """Return what a key store says about this key."""
-        return KeyRecord(
-            id=self.id,
-            consumer=self.consumer,
-            scopes=self.scopes,
-            expires=self.expires,
-            networks=self.networks,
-{% if cookiecutter.__limited %}
-            rate_limit=self.rate_limit,
-{% endif %}
-            enabled=self.enabled,
-        )
 
     def to_json(self) -> dict[str, Any]:
         """Return the entry as it is written into `API_KEYS`."""
