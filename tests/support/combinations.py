@@ -57,12 +57,16 @@ def half(combinations: list[Answers], options: dict[str, list[str]]) -> list[Ans
 
 
 def few(combinations: list[Answers]) -> list[Answers]:
-    """Return some of these combinations: with each location, and any two of the other answers."""
-    missing = set().union(*map(_main_pairs, combinations))
+    """Return combinations with any two main answers beside the location, and many locations."""
+    missing = set().union(*map(_pairs_beside_location, combinations))
     chosen: list[Answers] = []
     while missing:
-        chosen.append(max(combinations, key=lambda answers: len(_main_pairs(answers) & missing)))
-        missing.difference_update(_main_pairs(chosen[-1]))
+        used = {answers["key_location"] for answers in chosen}
+        others = [answers for answers in combinations if answers["key_location"] not in used]
+        others.reverse()  # the last answers bring along the most code
+        best = max(others, key=lambda answers: len(_pairs_beside_location(answers) & missing))
+        chosen.append(best)
+        missing.difference_update(_pairs_beside_location(best))
     return chosen
 
 
@@ -102,9 +106,9 @@ def _pairs(answers: Answers) -> set[tuple[tuple[str, str], tuple[str, str]]]:
     return set(combinations(answers.items(), 2))
 
 
-def _main_pairs(answers: Answers) -> set[object]:
-    location, *others = _FULL
-    return {answers[location], *_pairs({question: answers[question] for question in others})}
+def _pairs_beside_location(answers: Answers) -> set[tuple[tuple[str, str], tuple[str, str]]]:
+    _, *others = _FULL
+    return _pairs({question: answers[question] for question in others})
 
 
 CHOICES = choices(TEMPLATE)
