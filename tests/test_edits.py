@@ -154,28 +154,15 @@ def pytest_configure():
 def pytest_collection_modifyitems(items):
     random.Random(7).shuffle(items)
 """
-RUNS = {
-    "pytest-xdist": ("header whole_app database no", ["-p", "xdist", "-n", "2"]),
-    "warning-plugin-and-other-order": ("cookie endpoints settings yes", ["-p", "owners_plugin"]),
-    "pytest-asyncio": ("query whole_app settings no", ["-p", "asyncio"]),
-    "pytest-asyncio-auto": (
-        "header endpoints settings no",
-        ["-p", "asyncio", "--asyncio-mode=auto"],
-    ),
-    "pytest-randomly": ("bearer endpoints settings no", ["-p", "randomly"]),
-    "pytest-cov": ("fallback whole_app settings no", ["-p", "pytest_cov", "--cov=my_service"]),
+# Plugins that owners have together, by the main answers of their services.
+PLUGINS = {
+    "header whole_app settings no": ["-p", "asyncio", "-p", "owners_plugin"],
+    "query endpoints settings yes": [
+        *("-p", "asyncio", "--asyncio-mode=auto", "-p", "randomly"),
+        *("-p", "pytest_cov", "--cov=my_service"),
+    ],
+    "fallback endpoints database yes": ["-p", "xdist", "-n", "2"],
 }
-
-
-@pytest.mark.parametrize("run", RUNS)
-def test_suite_passes_under_plugins(run: str, make_project: MakeProject) -> None:
-    answers, options = RUNS[run]
-    project = make_project(dict(zip(QUESTIONS, answers.split(), strict=True)), [])
-    project.write("src/owners_plugin.py", PLUGIN)
-    status, output = project.run(*SUITE, *UNREACHED, *options)
-    assert status == 0, output
-
-
 # How people and platforms have variables, most of them for other programs.
 VARIABLES = {
     "API_KEYS": "[",
@@ -194,25 +181,30 @@ VARIABLES = {
 LIST_SETTINGS = "from my_service.settings import Settings; print(*Settings.model_fields)"
 
 
-@pytest.mark.parametrize(
-    ("answers", "nonsense"),
-    [("header whole_app settings no", False), ("fallback endpoints database yes", True)],
-    ids=["plausible", "nonsense"],
-)
-def test_suite_sees_nothing_of_the_machine(
-    answers: str, nonsense: bool, make_project: MakeProject
-) -> None:
-    project = make_project(dict(zip(QUESTIONS, answers.split(), strict=True)), [])
-    variables = VARIABLES
-    if nonsense:
-        _, names = project.run("-c", LIST_SETTINGS)
-        variables = dict.fromkeys(names.upper().split(), "nonsense")
+@pytest.fixture
+def surrounded(request: pytest.FixtureRequest, make_project: MakeProject) -> Project:
+    """Return a project for these answers, among variables and files that it must not read."""
+    project = make_project(dict(zip(QUESTIONS, request.param.split(), strict=True)), [])
+    nonsense = project.answers["key_store"] == "database"
+    _, names = project.run("-c", LIST_SETTINGS)
+    variables = dict.fromkeys(names.upper().split(), "nonsense") if nonsense else VARIABLES
+    project.variables = variables | {"SECRETS_DIR": "secrets"}
     project.write(".env", "API_KEYS=[\nMAX_BODY_SIZE=one\nLOG_LEVEL=loud\n")
     project.write("config.toml", "port = = 1\n" if nonsense else "max_body_size = 1\n")
     project.write("secrets/rate_limit", "1/minute")
-    status, output = project.run(*SUITE, *UNREACHED, SECRETS_DIR="secrets", **variables)
+    return project
+
+
+@pytest.mark.parametrize(
+    ("surrounded", "plugins"), PLUGINS.items(), indirect=["surrounded"], ids=list(PLUGINS)
+)
+def test_suite_passes_under_plugins_and_sees_nothing_of_the_machine(
+    surrounded: Project, plugins: list[str]
+) -> None:
+    surrounded.write("src/owners_plugin.py", PLUGIN)
+    status, output = surrounded.run(*SUITE, *UNREACHED, *plugins)
     assert status == 0, output
-    assert not (project.folder / "keys.db").exists()
+    assert not (surrounded.folder / "keys.db").exists()
 
 
 def test_suite_names_where_a_new_setting_is_missing(make_project: MakeProject) -> None:

@@ -9,7 +9,6 @@ import stat
 from pathlib import Path
 
 import pytest
-from support.combinations import CHOICES
 from support.commands import find_python, run, run_python
 from support.files import contents, tree
 from support.generation import generate, run_cookiecutter
@@ -89,10 +88,14 @@ def test_answers_may_come_from_a_configuration_file(output: Path, tmp_path: Path
     assert "Ada" in (output / "parcel/LICENSE").read_text()
 
 
-@pytest.mark.parametrize("key_store", CHOICES["key_store"])
 @pytest.mark.parametrize(
-    "broken",
-    ["raise SystemExit('no')", "no Python", "generate_key = None", "import nothing_of_this_name"],
+    ("broken", "key_store"),
+    [
+        ("raise SystemExit('no')", "settings"),
+        ("no Python", "database"),
+        ("generate_key = None", "settings"),
+        ("import nothing_of_this_name", "database"),
+    ],
 )
 def test_project_without_a_key_stays_and_shows_how_to_create_one(
     tmp_path: Path, output: Path, broken: str, key_store: str

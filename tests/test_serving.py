@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.combinations import CORE, Answers, name
+from support.combinations import EACH_LOCATION, Answers, name
 from support.generation import Bake
 from support.live import Live, parse, run_service
 from support.waiting import until
@@ -89,7 +89,7 @@ def started_processes(live: Live) -> list[dict[str, Any]]:
     return [line for line in lines(live) if line["message"].startswith("Started server process")]
 
 
-@pytest.mark.parametrize("answers", CORE, ids=name)
+@pytest.mark.parametrize("answers", EACH_LOCATION, ids=name)
 def test_each_line_is_json_and_names_its_request(
     answers: Answers, bake: Bake, tmp_path: Path
 ) -> None:

@@ -1,7 +1,6 @@
 """A real Chromium in front of running services."""
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,20 +9,15 @@ from dataclasses import dataclass, field
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, Route, expect, sync_playwright
 
-from support.combinations import CHOICES, CORE, Variant, locations_of, place, variant_name
+from support.combinations import CORE, alternate, locations_of, variant_name
 from support.generation import Bake
 from support.live import Live, run_app
 from support.machine import missing
 from support.npm import PACKAGES
 
 ENVIRONMENTS = ("development", "production")
-# Any two of a location, a protection and an environment meet. FULL=1 asks for all.
-SITES: list[Variant] = [
-    (answers, kind)
-    for answers in CORE
-    for step, kind in enumerate(ENVIRONMENTS)
-    if os.environ.get("FULL") or (place(answers, CHOICES) + step) % 2 == 0
-]
+# Any two of a location, a protection and an environment meet.
+SITES = alternate(CORE, ENVIRONMENTS)
 DOCS_URL = "https://example.com/keys"
 CDN = "https://cdn.jsdelivr.net/npm/swagger-ui-dist@5.35.0/"
 # What an own browser for each run needs; without the last ones it calls its maker's servers.

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from itertools import combinations, product
 from pathlib import Path
 
@@ -82,6 +83,19 @@ def place(answers: Answers, options: dict[str, list[str]]) -> int:
     return sum(options[question].index(answers[question]) for question in given)
 
 
+def alternate(combinations: list[Answers], ways: Sequence[str]) -> list[Variant]:
+    """Return combinations with one of two ways to run them each, in turns; with FULL=1, with both.
+
+    Of core combinations, any two of a location, a protection and a way meet.
+    """
+    return [
+        (answers, way)
+        for answers in combinations
+        for step, way in enumerate(ways)
+        if FULL or (place(answers, CHOICES) + step) % 2 == 0
+    ]
+
+
 def locations_of(answers: Answers) -> list[str]:
     """Return where a service with these answers looks for keys, in its order."""
     chosen = answers["key_location"]
@@ -113,15 +127,18 @@ def _pairs_beside_location(answers: Answers) -> set[tuple[tuple[str, str], tuple
 
 CHOICES = choices(TEMPLATE)
 QUICK = bool(os.environ.get("QUICK"))
+FULL = bool(os.environ.get("FULL"))
 # With QUICK=1, two that have no answer to the main questions in common.
 COMBINATIONS = ends(cover(CHOICES), CHOICES) if QUICK else cover(CHOICES)
 CORE = core(CHOICES)
-# The same, half of them with a database and limits, in both protections.
+# Of these, each location once and both protections, unless FULL=1 asks for all.
+EACH_LOCATION = CORE if FULL else half(CORE, CHOICES)
+# All of them, half with a database and limits, in both protections.
 MIXED = [
     answers | ({"key_store": "database", "rate_limit": "yes"} if number % 4 in (1, 2) else {})
     for number, answers in enumerate(CORE)
 ]
 # What takes long runs for these alone, unless FULL=1 asks for all.
-SPREAD = COMBINATIONS if QUICK or os.environ.get("FULL") else half(COMBINATIONS, CHOICES)
+SPREAD = COMBINATIONS if QUICK or FULL else half(COMBINATIONS, CHOICES)
 # What takes longest: the edited projects of `test_edits.py` run their suites for many others.
-FEW = COMBINATIONS if QUICK or os.environ.get("FULL") else few(COMBINATIONS)
+FEW = COMBINATIONS if QUICK or FULL else few(COMBINATIONS)
