@@ -237,7 +237,7 @@ def test_fastapi_starts_the_service(command: str, docs: int, make_project: MakeP
 def get_status(request: Request) -> int:
     """Return the status of the response to a request."""
     try:
-        with urlopen(request, timeout=20) as response:
+        with urlopen(request, timeout=60) as response:
             return int(response.status)
     except HTTPError as error:
         with error:

@@ -45,7 +45,7 @@ def test_a_request_in_flight_is_finished_before_the_process_ends(
         request = live.request(
             "/admin/password_reset", key, method="POST", headers=json_type, body=body
         )
-        with socket.create_connection(("127.0.0.1", live.port), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", live.port), timeout=60) as connection:
             connection.sendall(request[:-10])
             time.sleep(0.5)  # it has been accepted and reads the body
             leader = next(line["message"] for line in lines(live) if "process [" in line["message"])

@@ -60,7 +60,7 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes], output: Path) 
         try:
             with urlopen(url, timeout=60):
                 return
-        except URLError:
+        except (URLError, TimeoutError):
             time.sleep(0.05)
     pytest.fail(f"the server did not get ready:\n{output.read_text(encoding='utf-8')}")
 

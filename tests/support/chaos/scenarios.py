@@ -278,7 +278,7 @@ def try_to_serve(stage: Stage, settings: dict[str, str]) -> tuple[int | None, li
         env={**settings, "WORKERS": "1", "PORT": "18181"},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     lines = (process.stdout + process.stderr).splitlines()
