@@ -32,7 +32,7 @@ def machine(folder: Path, *, with_uv: bool) -> dict[str, str]:
     if with_uv:
         (programs / "uv").symlink_to(program("uv"))
     others = [place for place in os.get_exec_path() if not (Path(place) / "uv").exists()]
-    foreign = ("VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE", "MAKEFLAGS", "MAKELEVEL")
+    foreign = ("VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE", "MYPY_CACHE_DIR", "MAKEFLAGS", "MAKELEVEL")
     kept = {name: value for name, value in os.environ.items() if name not in foreign}
     return kept | {"PATH": os.pathsep.join([str(programs), *others])}
 

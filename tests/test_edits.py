@@ -46,12 +46,8 @@ PROJECTS = {
     "ada": ["query whole_app settings no", "cookie endpoints database yes"],
     "ben": ["query endpoints settings no", "fallback whole_app database no"],
     "cleo": ["bearer endpoints settings yes", "cookie whole_app database no"],
-    "dan": [
-        "header whole_app database yes",
-        "header endpoints settings yes",
-        "fallback endpoints database yes",
-    ],
-    "eve": ["bearer whole_app settings no", "header endpoints database no"],
+    "dan": ["header whole_app database yes", "fallback endpoints settings yes"],
+    "eve": ["bearer whole_app database no", "header endpoints settings no"],
 }
 EDITED = [
     (owner, dict(zip(QUESTIONS, answers.split(), strict=True)))

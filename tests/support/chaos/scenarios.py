@@ -320,7 +320,6 @@ SCENARIOS = [
         "one process migrates, the others wait",
         migrate_often,
         60,
-        quick=True,
     ),
     Scenario(
         "the configuration is wrong at the start",

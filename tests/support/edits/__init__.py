@@ -32,6 +32,9 @@ OWNERS: dict[str, list[Edit]] = {
         settings.renamed_program,
         settings.renamed_cookie_or_parameter,
         settings.own_field_in_each_line,
+        database.new_table,
+        database.foreign_key,
+        database.no_key_routes,
         testing.deleted_examples,
     ],
     "ben": [
@@ -86,6 +89,7 @@ OWNERS: dict[str, list[Edit]] = {
         whole_service.options_of_all_endpoints,
         whole_service.document_of_get_openapi,
         whole_service.no_license,
+        settings.second_location,
         whole_service.catch_all_route,
     ],
 }
