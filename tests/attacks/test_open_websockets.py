@@ -12,7 +12,6 @@ from websockets.sync.client import ClientConnection, connect
 
 DATABASES = [{**answers, "key_store": "database"} for answers in (CORE[0], CORE[-1])]
 SERVERS = {
-    "uvicorn": (),
     "websockets": ("--ws", "websockets"),
     "serve": ("--ws", "my_service.protocols:QuietWebSocketProtocol"),
 }
