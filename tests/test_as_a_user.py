@@ -12,12 +12,7 @@ from support.generation import generate_by_command
 from support.server_process import free_port, run_server
 
 # What depends on the most libraries.
-LARGEST = {
-    "key_location": "fallback",
-    "protection": "endpoints",
-    "key_store": "database",
-    "rate_limit": "yes",
-}
+LARGEST = {"protection": "endpoints", "key_store": "database", "rate_limit": "yes"}
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32" or not shutil.which("make"), reason="no POSIX make on this machine"
