@@ -43,8 +43,9 @@ demo: .venv/ready  ## generate a service with the default answers and run it; PO
 
 # Two very different combinations: their files, their types, and their own tests.
 QUICK_TESTS := architecture closing_words combinations key_names prompt_texts prompts refusal_command
-QUICK_TESTS += refusals rendering repository security_page types
+QUICK_TESTS += refusals rendering repository security_page
 QUICK_TESTS := $(patsubst %,tests/test_%.py,$(QUICK_TESTS))
+QUICK_TESTS += tests/test_types.py::test_types_are_strict_and_right
 QUICK_TESTS += tests/test_generated_suites.py::test_its_own_tests_pass
 
 test: .venv/ready $(if $(QUICK),,$(BROWSER))  ## run all tests; QUICK=1 for two minutes; ONLY=cookie-endpoints for matching tests; FULL=1 for every combination

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,12 @@ pytest_plugins = [
     "support.redis_server",
     "support.small_template",
 ]
+
+
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
+    """Return how many processes run tests: two more than cores, as tests wait half of the time."""
+    return (yield) + 2
 
 
 @pytest.fixture(scope="session", autouse=True)

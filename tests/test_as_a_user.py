@@ -12,12 +12,7 @@ from support.generation import generate_by_command
 from support.server_process import free_port, run_server
 
 # What depends on the most libraries.
-LARGEST = {
-    "key_location": "fallback",
-    "protection": "endpoints",
-    "key_store": "database",
-    "rate_limit": "yes",
-}
+LARGEST = {"protection": "endpoints", "key_store": "database", "rate_limit": "yes"}
 
 pytestmark = pytest.mark.skipif(
     sys.platform == "win32" or not shutil.which("make"), reason="no POSIX make on this machine"
@@ -32,7 +27,7 @@ def machine(folder: Path, *, with_uv: bool) -> dict[str, str]:
     if with_uv:
         (programs / "uv").symlink_to(program("uv"))
     others = [place for place in os.get_exec_path() if not (Path(place) / "uv").exists()]
-    foreign = ("VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE", "MAKEFLAGS", "MAKELEVEL")
+    foreign = ("VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE", "MYPY_CACHE_DIR", "MAKEFLAGS", "MAKELEVEL")
     kept = {name: value for name, value in os.environ.items() if name not in foreign}
     return kept | {"PATH": os.pathsep.join([str(programs), *others])}
 

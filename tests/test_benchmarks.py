@@ -142,7 +142,7 @@ def test_server_is_that_which_is_shipped_and_logs(
 
 def ask(port: int, headers: dict[str, str]) -> int:
     """Return the status of a request; 0 where nobody listens yet."""
-    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
     with closing(connection), suppress(ConnectionError):
         connection.request("GET", "/item", headers=headers)
         return connection.getresponse().status

@@ -1,14 +1,15 @@
 """Cookiecutter below 2.2 is refused in one line; newer ones give the same project."""
 
 import os
-import subprocess
 import sys
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 
 import pytest
+from support.commands import run_python
 from support.small_template import RunHooks
+from support.template import TEMPLATE
 
 OLD = ["1.7.3", "2.1.1"]
 NEW = ["2.2.3", "2.6.0", ""]  # the last one is the newest
@@ -22,9 +23,10 @@ def installed(version: str) -> Path:
     command = folder / "bin/cookiecutter"
     if not command.exists():
         package = f"cookiecutter=={version}" if version else "cookiecutter"
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        pip = [str(folder / "bin/pip"), "install", "--quiet", package, "setuptools"]
-        if subprocess.run(pip, check=False).returncode:
+        python = f"--python={sys.executable}"
+        assert run_python("-m", "uv", "venv", python, folder, cwd=TEMPLATE).returncode == 0
+        install = ("pip", "install", "--compile-bytecode", f"--python={folder}")
+        if run_python("-m", "uv", *install, package, "setuptools", cwd=TEMPLATE).returncode:
             pytest.skip("cookiecutter cannot be installed here")
     return command
 

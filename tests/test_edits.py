@@ -19,12 +19,10 @@ from support.edits.project import Edit, Project
 from support.generation import Bake
 from support.keys import new_key
 from support.server_process import free_port, run_server
+from support.suites import OWNERS_SUITE
 from support.template import TEMPLATE
 
-SUITE = ["-m", "pytest", "-p", "no:cacheprovider", "--disable-plugin-autoload", "-p", "anyio", "-q"]
-# A test that hangs is shown with its stack and ends the run.
-SUITE += ["--override-ini", "faulthandler_timeout=60"]
-SUITE += ["--override-ini", "faulthandler_exit_on_timeout=true"]
+SUITE = [*OWNERS_SUITE, "-q"]
 # What no edit can reach: modules without the application, which take most of the time.
 UNREACHED = [
     f"--ignore=tests/test_{name}.py"
@@ -33,21 +31,23 @@ UNREACHED = [
         *("protocols", "queries", "redaction", "redis_counter", "server", "throttle"),
     )
 ]
+# Several processes that migrate at the same time: seconds, and the same whatever is edited.
+UNREACHED += [
+    f"--deselect=tests/test_migrations.py::{name}"
+    for name in (
+        "test_concurrent_migrations_wait_for_the_first",
+        "test_waiting_for_a_migration_is_announced",
+    )
+]
 CONTRACT = TEMPLATE / "tests/support/edits/contract.py"
 # Both protections, both stores and several locations for each owner.
 QUESTIONS = ("key_location", "protection", "key_store", "rate_limit")
 PROJECTS = {
-    "ada": ["bearer whole_app settings no", "cookie endpoints database yes"],
-    "ben": ["query whole_app database no", "header endpoints settings no"],
-    "cleo": ["bearer endpoints settings yes", "fallback whole_app database no"],
-    "dan": [
-        "header whole_app database yes",
-        "query endpoints settings yes",
-        "fallback endpoints database no",
-        "cookie whole_app database no",
-        "header endpoints settings no",
-    ],
-    "eve": ["header whole_app settings no", "fallback endpoints database yes"],
+    "ada": ["query whole_app settings no", "cookie endpoints database yes"],
+    "ben": ["query endpoints settings no", "fallback whole_app database no"],
+    "cleo": ["bearer endpoints settings yes", "cookie whole_app database no"],
+    "dan": ["header whole_app database yes", "fallback endpoints settings yes"],
+    "eve": ["bearer whole_app database no", "header endpoints settings no"],
 }
 EDITED = [
     (owner, dict(zip(QUESTIONS, answers.split(), strict=True)))
@@ -150,28 +150,15 @@ def pytest_configure():
 def pytest_collection_modifyitems(items):
     random.Random(7).shuffle(items)
 """
-RUNS = {
-    "pytest-xdist": ("header whole_app database no", ["-p", "xdist", "-n", "2"]),
-    "warning-plugin-and-other-order": ("cookie endpoints settings yes", ["-p", "owners_plugin"]),
-    "pytest-asyncio": ("query whole_app settings no", ["-p", "asyncio"]),
-    "pytest-asyncio-auto": (
-        "header endpoints settings no",
-        ["-p", "asyncio", "--asyncio-mode=auto"],
-    ),
-    "pytest-randomly": ("bearer endpoints settings no", ["-p", "randomly"]),
-    "pytest-cov": ("fallback whole_app settings no", ["-p", "pytest_cov", "--cov=my_service"]),
+# Plugins that owners have together, by the main answers of their services.
+PLUGINS = {
+    "header whole_app settings no": ["-p", "asyncio", "-p", "owners_plugin"],
+    "query endpoints settings yes": [
+        *("-p", "asyncio", "--asyncio-mode=auto", "-p", "randomly"),
+        *("-p", "pytest_cov", "--cov=my_service"),
+    ],
+    "fallback endpoints database yes": ["-p", "xdist", "-n", "2"],
 }
-
-
-@pytest.mark.parametrize("run", RUNS)
-def test_suite_passes_under_plugins(run: str, make_project: MakeProject) -> None:
-    answers, options = RUNS[run]
-    project = make_project(dict(zip(QUESTIONS, answers.split(), strict=True)), [])
-    project.write("src/owners_plugin.py", PLUGIN)
-    status, output = project.run(*SUITE, *UNREACHED, *options)
-    assert status == 0, output
-
-
 # How people and platforms have variables, most of them for other programs.
 VARIABLES = {
     "API_KEYS": "[",
@@ -190,25 +177,30 @@ VARIABLES = {
 LIST_SETTINGS = "from my_service.settings import Settings; print(*Settings.model_fields)"
 
 
-@pytest.mark.parametrize(
-    ("answers", "nonsense"),
-    [("header whole_app settings no", False), ("fallback endpoints database yes", True)],
-    ids=["plausible", "nonsense"],
-)
-def test_suite_sees_nothing_of_the_machine(
-    answers: str, nonsense: bool, make_project: MakeProject
-) -> None:
-    project = make_project(dict(zip(QUESTIONS, answers.split(), strict=True)), [])
-    variables = VARIABLES
-    if nonsense:
-        _, names = project.run("-c", LIST_SETTINGS)
-        variables = dict.fromkeys(names.upper().split(), "nonsense")
+@pytest.fixture
+def surrounded(request: pytest.FixtureRequest, make_project: MakeProject) -> Project:
+    """Return a project for these answers, among variables and files that it must not read."""
+    project = make_project(dict(zip(QUESTIONS, request.param.split(), strict=True)), [])
+    nonsense = project.answers["key_store"] == "database"
+    _, names = project.run("-c", LIST_SETTINGS)
+    variables = dict.fromkeys(names.upper().split(), "nonsense") if nonsense else VARIABLES
+    project.variables = variables | {"SECRETS_DIR": "secrets"}
     project.write(".env", "API_KEYS=[\nMAX_BODY_SIZE=one\nLOG_LEVEL=loud\n")
     project.write("config.toml", "port = = 1\n" if nonsense else "max_body_size = 1\n")
     project.write("secrets/rate_limit", "1/minute")
-    status, output = project.run(*SUITE, *UNREACHED, SECRETS_DIR="secrets", **variables)
+    return project
+
+
+@pytest.mark.parametrize(
+    ("surrounded", "plugins"), PLUGINS.items(), indirect=["surrounded"], ids=list(PLUGINS)
+)
+def test_suite_passes_under_plugins_and_sees_nothing_of_the_machine(
+    surrounded: Project, plugins: list[str]
+) -> None:
+    surrounded.write("src/owners_plugin.py", PLUGIN)
+    status, output = surrounded.run(*SUITE, *UNREACHED, *plugins)
     assert status == 0, output
-    assert not (project.folder / "keys.db").exists()
+    assert not (surrounded.folder / "keys.db").exists()
 
 
 def test_suite_names_where_a_new_setting_is_missing(make_project: MakeProject) -> None:
@@ -241,7 +233,7 @@ def test_fastapi_starts_the_service(command: str, docs: int, make_project: MakeP
 def get_status(request: Request) -> int:
     """Return the status of the response to a request."""
     try:
-        with urlopen(request, timeout=20) as response:
+        with urlopen(request, timeout=60) as response:
             return int(response.status)
     except HTTPError as error:
         with error:

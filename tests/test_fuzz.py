@@ -8,7 +8,7 @@ from urllib.parse import quote_from_bytes
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.combinations import CORE, name
+from support.combinations import CORE, alternate, name, variant_name
 from support.commands import program, run
 from support.generation import Bake
 from support.live import NAMES, SCHEMES, Live, run_app
@@ -20,6 +20,7 @@ FUZZ = settings(
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
+VISITORS = alternate(CORE, ["admin", "nobody"])
 # Bytes that end a header would make another request of it, not another key.
 VALUES = st.binary(max_size=300).filter(lambda value: not {*b"\r\n"} & {*value})
 
@@ -75,14 +76,16 @@ def test_a_valid_key_with_one_changed_byte_is_refused(live: Live, position: int,
         assert status in ((400, 401) if changed else (200,))
 
 
-@pytest.mark.parametrize("consumer", ["admin", None])
+@pytest.mark.parametrize(
+    ("live", "consumer"), VISITORS, indirect=["live"], ids=map(variant_name, VISITORS)
+)
 def test_the_service_does_what_its_openapi_document_says(
-    live: Live, consumer: str | None, tmp_path: Path
+    live: Live, consumer: str, tmp_path: Path
 ) -> None:
     document = json.loads(live.ask("/openapi.json", live.keys["admin"]).body)
     (tmp_path / "openapi.json").write_text(json.dumps(document))
     config = tmp_path / "schemathesis.toml"
-    if consumer:
+    if consumer in live.keys:
         scheme = SCHEMES[live.locations[0]]
         field = "bearer" if live.locations[0] == "bearer" else "api_key"
         config.write_text(f'[auth.openapi.{scheme}]\n{field} = "{live.keys[consumer]}"\n')

@@ -5,13 +5,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from support.combinations import CORE, Answers, name
+from support.combinations import EACH_LOCATION, Answers, name
 from support.curl import curl_status, printed_curl
 from support.generation import generate_by_command
 from support.server_process import free_port, run_server
 
 
-@pytest.mark.parametrize("answers", CORE, ids=name)
+@pytest.mark.parametrize("answers", EACH_LOCATION, ids=name)
 def test_the_printed_curl_opens_the_service(answers: Answers, tmp_path: Path) -> None:
     project, printed = generate_by_command(tmp_path, **answers)
     curl = printed_curl(printed)

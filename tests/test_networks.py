@@ -118,7 +118,7 @@ def test_ipv6_alone_will_do(bake: Bake, tmp_path: Path, postgres: Postgres, redi
     env = live.variables | {"HOST": "::1"}
     with (
         run_server(*command, host="[::1]", port=live.port, cwd=tmp_path, env=env) as log,
-        socket.create_connection(("::1", live.port), timeout=20) as connection,
+        socket.create_connection(("::1", live.port), timeout=60) as connection,
     ):
         connection.sendall(live.request("/users/me", live.keys["unknown"]))
         assert parse(connection.recv(65536)).status == 401

@@ -79,7 +79,7 @@ def proxied(
 def send_from(address: str, live: Live, request: bytes) -> Response:
     """Send a request from an address of this machine."""
     source = (address, 0)
-    with socket.create_connection(("127.0.0.1", live.port), 20, source) as connection:
+    with socket.create_connection(("127.0.0.1", live.port), 60, source) as connection:
         connection.sendall(request)
         received = b""
         while chunk := connection.recv(65536):
@@ -121,7 +121,7 @@ def test_the_client_has_its_own_address(proxied: Proxied) -> None:
 def handshake_status(live: Live, target: str, key: str | None) -> int:
     """Try to open a WebSocket, and return the status; a proxy keeps a refused connection open."""
     request = live.request(target, key, headers=UPGRADE)
-    with socket.create_connection(("127.0.0.1", live.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", live.port), timeout=60) as connection:
         connection.sendall(request.replace(b"Connection: close", b"Connection: Upgrade"))
         return parse(connection.recv(65536)).status
 

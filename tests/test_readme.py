@@ -17,6 +17,7 @@ from support.generation import Bake
 from support.live import Live, run_service
 from support.machine import missing
 from support.snippets import Snippet, read_snippets
+from support.suites import OWNERS_SUITE
 
 PROJECTS: list[Answers] = [
     {"key_location": "header", "protection": "whole_app"},
@@ -202,8 +203,7 @@ def test_changes_of_the_readme_hold(readme: tuple[Path, Answers], tmp_path: Path
     assert "my_service_" in shell(create.code, folder, **_variables(folder))
     names = ("examples", "locations", "openapi", "owner_*", "protection", "service", "settings")
     files = [file for each in names for file in sorted(folder.glob(f"tests/test_{each}.py"))]
-    suite = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--disable-plugin-autoload"]
-    status, output = project.run(*suite, "-p", "anyio", *files)
+    status, output = project.run(*OWNERS_SUITE, "-q", *files)
     assert status == 0, output
 
 

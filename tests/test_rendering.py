@@ -161,11 +161,11 @@ def test_every_setting_is_in_the_readme(project: Path) -> None:
     ids=["src", "tests"],
 )
 def test_imports_and_dependencies_are_the_same(
-    project: Path, folders: list[str], ignored: str
+    spread_project: Path, folders: list[str], ignored: str
 ) -> None:
     # SQLAlchemy imports what a URL asks for; pydantic pins its own core.
     ignore = ["--per-rule-ignores", f"DEP002=aiosqlite|psycopg,DEP003=pydantic_core{ignored}"]
-    finished = run_python("-m", "deptry", *folders, "--exclude", "^$", *ignore, cwd=project)
+    finished = run_python("-m", "deptry", *folders, "--exclude", "^$", *ignore, cwd=spread_project)
     assert finished.returncode == 0, finished.stdout + finished.stderr
 
 

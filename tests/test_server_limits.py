@@ -82,7 +82,7 @@ def leader(live: Live) -> int:
 
 def connect(live: Live) -> socket.socket:
     """Return a connection to a service."""
-    return socket.create_connection(("127.0.0.1", live.port), timeout=20)
+    return socket.create_connection(("127.0.0.1", live.port), timeout=60)
 
 
 def read(connection: socket.socket) -> bytes:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.combinations import CORE, Answers, name
+from support.combinations import EACH_LOCATION, Answers, name
 from support.generation import Bake
 from support.live import Live, parse, run_service
 from support.waiting import until
@@ -45,7 +45,7 @@ def test_a_request_in_flight_is_finished_before_the_process_ends(
         request = live.request(
             "/admin/password_reset", key, method="POST", headers=json_type, body=body
         )
-        with socket.create_connection(("127.0.0.1", live.port), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", live.port), timeout=60) as connection:
             connection.sendall(request[:-10])
             time.sleep(0.5)  # it has been accepted and reads the body
             leader = next(line["message"] for line in lines(live) if "process [" in line["message"])
@@ -89,7 +89,7 @@ def started_processes(live: Live) -> list[dict[str, Any]]:
     return [line for line in lines(live) if line["message"].startswith("Started server process")]
 
 
-@pytest.mark.parametrize("answers", CORE, ids=name)
+@pytest.mark.parametrize("answers", EACH_LOCATION, ids=name)
 def test_each_line_is_json_and_names_its_request(
     answers: Answers, bake: Bake, tmp_path: Path
 ) -> None:

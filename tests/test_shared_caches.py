@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from support.combinations import CORE, Answers, name
+from support.combinations import EACH_LOCATION, Answers, name
 from support.generation import Bake
 from support.live import Live, Response, run_app
 from support.proxies import run_nginx_cache, run_varnish
@@ -19,7 +19,7 @@ NEED_A_KEY = {True: WHOLE_APP, False: ENDPOINTS}
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="these caches run on Unix")
 
 
-@pytest.fixture(scope="module", params=CORE, ids=name)
+@pytest.fixture(scope="module", params=EACH_LOCATION, ids=name)
 def service(
     request: pytest.FixtureRequest, bake: Bake, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Live]:

@@ -125,18 +125,20 @@ def test_interrupted_hook_shows_how_to_create_a_key(tmp_path: Path, sent: signal
     keys.write_text(f"import pathlib, time; pathlib.Path({str(started)!r}).touch(); time.sleep(60)")
     output = tmp_path / "output"
     output.mkdir()
-    process = subprocess.Popen(
+    # Tests in the background of a shell ignore Ctrl-C, and all that they start would, too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    with subprocess.Popen(
         [sys.executable, "-m", "cookiecutter", "--no-input", str(template)],
         cwd=output,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
         start_new_session=True,
-    )
-    until(started.exists)
-    if sys.platform != "win32":
-        os.killpg(process.pid, sent)  # as a terminal does
-    said, _ = process.communicate(timeout=30)
+    ) as process:
+        until(started.exists)
+        if sys.platform != "win32":
+            os.killpg(process.pid, sent)  # as a terminal does
+        said, _ = process.communicate()
     assert process.returncode != 0
     assert "No key was created (interrupted)" in said
     assert "Traceback" not in said

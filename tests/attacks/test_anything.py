@@ -9,7 +9,7 @@ from urllib.parse import quote_from_bytes, unquote
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.combinations import CORE, name
+from support.combinations import EACH_LOCATION, name
 from support.generation import Bake
 from support.in_process import InProcessService, import_service
 from support.live import NAMES
@@ -34,9 +34,9 @@ FIELDS = st.lists(
 HEADER_VALUES = st.lists(st.one_of(st.just(VALID), NOISE), max_size=2)
 
 
-@pytest.fixture(scope="module", params=CORE, ids=name)
+@pytest.fixture(scope="module", params=EACH_LOCATION, ids=name)
 def service(request: pytest.FixtureRequest, bake: Bake) -> Iterator[InProcessService]:
-    """Return each core combination in turn, imported here and forgotten afterwards."""
+    """Return a service for each location in turn, imported here and forgotten afterwards."""
     with import_service(bake(**request.param), request.param) as service:
         yield service
 

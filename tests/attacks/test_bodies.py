@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from support.combinations import CORE, name
+from support.combinations import EACH_LOCATION, name
 from support.generation import Bake
 from support.live import Live, run_app
 
@@ -40,11 +40,11 @@ CONTENT_TYPES = [
 ]
 
 
-@pytest.fixture(scope="module", params=CORE, ids=name)
+@pytest.fixture(scope="module", params=EACH_LOCATION, ids=name)
 def live(
     request: pytest.FixtureRequest, bake: Bake, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Live]:
-    """Return each core combination in turn, with what its owner might add."""
+    """Return a service for each location in turn, with what its owner might add."""
     folder = tmp_path_factory.mktemp("bodies")
     with run_app(bake(**request.param), request.param, folder) as service:
         yield service

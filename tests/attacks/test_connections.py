@@ -12,7 +12,7 @@ HOSTS = ["[", "[::1", "a:b:c", "", "x:99999", "\xff\xfe", "a b", "a/../b", "a?b#
 def exchange(live: Live, sent: bytes) -> tuple[list[int], bytes]:
     """Send bytes on one connection and return the statuses that came back, and everything."""
     received = b""
-    with socket.create_connection(("127.0.0.1", live.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", live.port), timeout=60) as connection:
         connection.sendall(sent)
         while chunk := connection.recv(65536):
             received += chunk

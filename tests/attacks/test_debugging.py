@@ -3,16 +3,18 @@
 from pathlib import Path
 
 import pytest
-from support.combinations import CORE, Answers, name
+from support.combinations import CORE, Variant, alternate, variant_name
 from support.generation import Bake
 from support.live import NAMES, run_app
 
+SERVICES = alternate(
+    [*CORE, CORE[-1] | {"key_store": "database"}], ["websockets", "websockets-sansio"]
+)
 
-@pytest.mark.parametrize("library", ["websockets", "websockets-sansio"])
-@pytest.mark.parametrize("answers", [*CORE, CORE[-1] | {"key_store": "database"}], ids=name)
-def test_a_debug_log_holds_no_key(
-    answers: Answers, library: str, bake: Bake, tmp_path: Path
-) -> None:
+
+@pytest.mark.parametrize("service", SERVICES, ids=variant_name)
+def test_a_debug_log_holds_no_key(service: Variant, bake: Bake, tmp_path: Path) -> None:
+    answers, library = service
     options = ["--ws", library]
     with run_app(bake(**answers), answers, tmp_path, *options, LOG_LEVEL="debug") as live:
         for key in live.keys.values():

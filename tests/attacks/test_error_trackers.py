@@ -4,7 +4,7 @@ from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
-from support.combinations import CORE, Answers, name
+from support.combinations import EACH_LOCATION, Answers, name
 from support.generation import Bake
 from support.live import Live, run_app
 
@@ -26,7 +26,7 @@ def send_everywhere(live: Live, key: str) -> None:
             live.ask(target, sent, location=location, headers=elsewhere + cookie)
 
 
-@pytest.mark.parametrize("answers", CORE, ids=name)
+@pytest.mark.parametrize("answers", EACH_LOCATION, ids=name)
 def test_error_tracker_and_outer_traces_get_no_key(
     answers: Answers, bake: Bake, tmp_path: Path
 ) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from support.combinations import CORE, Answers, name
+from support.combinations import EACH_LOCATION, Answers, name
 from support.generation import Bake
 from support.live import run_app
 
@@ -17,7 +17,7 @@ HOURS = {
 }
 
 
-@pytest.mark.parametrize("answers", CORE, ids=name)
+@pytest.mark.parametrize("answers", EACH_LOCATION, ids=name)
 def test_a_key_ends_with_its_day_while_the_service_runs(
     answers: Answers, bake: Bake, tmp_path: Path
 ) -> None:

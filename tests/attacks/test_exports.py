@@ -3,14 +3,14 @@
 from pathlib import Path
 
 import pytest
-from support.combinations import CORE, Answers, name
+from support.combinations import EACH_LOCATION, Answers, name
 from support.generation import Bake
 from support.live import run_app
 
 APP = "support.apps.exporting:app"
 
 
-@pytest.mark.parametrize("answers", CORE, ids=name)
+@pytest.mark.parametrize("answers", EACH_LOCATION, ids=name)
 def test_what_an_endpoint_raises_is_exported_without_a_key(
     answers: Answers, bake: Bake, tmp_path: Path
 ) -> None:

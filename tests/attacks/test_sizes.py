@@ -35,7 +35,7 @@ def test_a_body_without_a_key_is_refused_before_it_is_sent(live: Live, target: s
 def test_expect_100_continue_is_answered_when_the_key_is_right(live: Live) -> None:
     headers = ["Content-Type: application/json", "Content-Length: 2", "Expect: 100-continue"]
     request = live.request("/by-endpoint", live.keys["web"], method="POST", headers=headers)
-    with socket.create_connection(("127.0.0.1", live.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", live.port), timeout=60) as connection:
         connection.sendall(request)
         assert connection.recv(100).startswith(b"HTTP/1.1 100")
 
@@ -81,7 +81,7 @@ def test_a_large_upload_without_a_key_takes_no_memory(live: Live) -> None:
         method="POST",
         headers=["Content-Type: application/json", f"Content-Length: {60 * 2**20}"],
     )
-    with socket.create_connection(("127.0.0.1", live.port), timeout=20) as connection:
+    with socket.create_connection(("127.0.0.1", live.port), timeout=60) as connection:
         connection.sendall(head)
         try:
             for _ in range(60):

@@ -70,7 +70,7 @@ def test_an_authorized_page_can_try_out_what_a_key_opens(site: Site, location: s
     assert try_out(page)[0] == 401
 
 
-@only_sites("production")
+@only_sites("production", at_most=2)
 def test_only_what_needs_a_key_shows_a_lock(site: Site) -> None:
     page = site.open_docs()
     locked = {
@@ -82,7 +82,7 @@ def test_only_what_needs_a_key_shows_a_lock(site: Site) -> None:
     assert locked == (needs_key | {"/"} if site.live.whole_app else needs_key)
 
 
-@only_sites("production")
+@only_sites("production", at_most=2)
 def test_nothing_is_fetched_from_outside_but_the_files_of_the_page(site: Site) -> None:
     site.host = "service.test"
     page = site.open_docs()
@@ -91,7 +91,7 @@ def test_nothing_is_fetched_from_outside_but_the_files_of_the_page(site: Site) -
     assert site.outside == []
 
 
-@only_sites("development")
+@only_sites("development", at_most=2)
 def test_page_stays_within_its_security_policy(site: Site) -> None:
     said: list[str] = []
     site.context.on("console", lambda message: said.append(message.text))
@@ -102,7 +102,7 @@ def test_page_stays_within_its_security_policy(site: Site) -> None:
     assert [text for text in said if "Content Security Policy" in text] == []
 
 
-@only_sites("development")
+@only_sites("development", at_most=1)
 def test_changed_file_of_the_cdn_is_refused(site: Site) -> None:
     said: list[str] = []
     site.context.on("console", lambda message: said.append(message.text))

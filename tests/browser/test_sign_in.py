@@ -51,7 +51,7 @@ def test_the_key_stands_nowhere_but_in_the_cookie(site: Site) -> None:
     assert readable == [{}, {}, ""]
 
 
-@only_sites("production", key_location={"cookie"}, protection={"whole_app"})
+@only_sites("production", key_location={"cookie"})
 @pytest.mark.parametrize("kind", ["unknown", "expired"])
 def test_a_wrong_key_is_told_at_the_field_and_not_repeated(site: Site, kind: str) -> None:
     page = site.open("/sign-in")
@@ -114,7 +114,7 @@ def test_the_page_says_that_plain_http_does_not_do(site: Site) -> None:
     expect(page.get_by_label("API key")).to_have_count(0)
 
 
-@only_sites("production", key_location={"cookie"}, protection={"whole_app"})
+@only_sites("production", key_location={"cookie"})
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 1280])
 def test_everybody_can_use_the_pages(site: Site, scheme: str, width: int) -> None:
@@ -145,7 +145,7 @@ def check_page(page: Page, width: int) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@only_sites("production", key_location={"cookie"}, protection={"whole_app"})
+@only_sites("production", key_location={"cookie"})
 def test_the_page_loads_nothing_and_runs_no_script(site: Site) -> None:
     asked: list[str] = []
     site.context.on("request", lambda request: asked.append(request.url))
@@ -214,7 +214,7 @@ def test_a_script_of_another_origin_reads_nothing(site: Site, other_origin: str)
     assert page.evaluate(f"url => {read}", site.url + "/users/me") == "refused"
 
 
-@only_sites("production", key_location={"cookie"}, protection={"whole_app"})
+@only_sites("production", key_location={"cookie"})
 def test_no_other_page_can_frame_the_sign_in(site: Site, other_origin: str, tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text(f"<iframe src='{site.url}/sign-in'></iframe>")
     page = site.context.new_page()

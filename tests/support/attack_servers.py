@@ -4,11 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from support.combinations import CORE, Variant, variant_name
+from support.combinations import CORE, alternate, variant_name
 from support.generation import Bake
 from support.live import Live, run_app
 
-SERVICES: list[Variant] = [(answers, http) for answers in CORE for http in ("httptools", "h11")]
+# Any two of a location, a protection and a parser meet.
+SERVICES = alternate(CORE, ("httptools", "h11"))
 SERVICES += [(CORE[-1] | {"rate_limit": "yes"}, "httptools")]
 SERVICES += [
     (answers | {"key_store": "database"}, "httptools")

@@ -1,7 +1,6 @@
 """A real Chromium in front of running services."""
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,20 +9,15 @@ from dataclasses import dataclass, field
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Error, Page, Route, expect, sync_playwright
 
-from support.combinations import CHOICES, CORE, Variant, locations_of, place, variant_name
+from support.combinations import CORE, FULL, alternate, locations_of, variant_name
 from support.generation import Bake
 from support.live import Live, run_app
 from support.machine import missing
 from support.npm import PACKAGES
 
 ENVIRONMENTS = ("development", "production")
-# Any two of a location, a protection and an environment meet. FULL=1 asks for all.
-SITES: list[Variant] = [
-    (answers, kind)
-    for answers in CORE
-    for step, kind in enumerate(ENVIRONMENTS)
-    if os.environ.get("FULL") or (place(answers, CHOICES) + step) % 2 == 0
-]
+# Any two of a location, a protection and an environment meet.
+SITES = alternate(CORE, ENVIRONMENTS)
 DOCS_URL = "https://example.com/keys"
 CDN = "https://cdn.jsdelivr.net/npm/swagger-ui-dist@5.35.0/"
 # What an own browser for each run needs; without the last ones it calls its maker's servers.
@@ -173,15 +167,19 @@ def try_out(
     return int(status.inner_text().split()[0]), shown.locator("pre").first.inner_text()
 
 
-def only_sites(*environments: str, **answers: set[str]) -> pytest.MarkDecorator:
-    """Run a test with the sites in these environments that have one of these answers."""
+def only_sites(*environments: str, at_most: int = 0, **answers: set[str]) -> pytest.MarkDecorator:
+    """Run a test with the sites in these environments that have one of these answers.
+
+    `at_most` is how many are enough, unless FULL=1 asks for all: two have both protections.
+    """
     chosen = [
         variant
         for variant in SITES
         if variant[1] in (environments or ENVIRONMENTS)
         and all(variant[0][question] in some for question, some in answers.items())
     ]
-    return pytest.mark.parametrize("server", chosen, indirect=True, ids=variant_name)
+    enough = chosen if FULL or not at_most else chosen[:at_most]
+    return pytest.mark.parametrize("server", enough, indirect=True, ids=variant_name)
 
 
 def each_location(
@@ -214,6 +212,6 @@ def server(
 def site(server: Live, chromium: Browser) -> Iterator[Site]:
     """Return a service, and a browser that has never seen it."""
     context = chromium.new_context()
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(60_000)
     yield Site(server, context)
     context.close()

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Sequence
 from itertools import combinations, product
 from pathlib import Path
 
@@ -57,12 +58,16 @@ def half(combinations: list[Answers], options: dict[str, list[str]]) -> list[Ans
 
 
 def few(combinations: list[Answers]) -> list[Answers]:
-    """Return some of these combinations: with each location, and any two of the other answers."""
-    missing = set().union(*map(_main_pairs, combinations))
+    """Return combinations with any two main answers beside the location, and many locations."""
+    missing = set().union(*map(_pairs_beside_location, combinations))
     chosen: list[Answers] = []
     while missing:
-        chosen.append(max(combinations, key=lambda answers: len(_main_pairs(answers) & missing)))
-        missing.difference_update(_main_pairs(chosen[-1]))
+        used = {answers["key_location"] for answers in chosen}
+        others = [answers for answers in combinations if answers["key_location"] not in used]
+        others.reverse()  # the last answers bring along the most code
+        best = max(others, key=lambda answers: len(_pairs_beside_location(answers) & missing))
+        chosen.append(best)
+        missing.difference_update(_pairs_beside_location(best))
     return chosen
 
 
@@ -76,6 +81,19 @@ def place(answers: Answers, options: dict[str, list[str]]) -> int:
     """Return how far answers to the main questions are from the first ones, in steps."""
     given = [question for question in _FULL if question in answers]
     return sum(options[question].index(answers[question]) for question in given)
+
+
+def alternate(combinations: list[Answers], ways: Sequence[str]) -> list[Variant]:
+    """Return combinations with one of two ways to run them each, in turns; with FULL=1, with both.
+
+    Of core combinations, any two of a location, a protection and a way meet.
+    """
+    return [
+        (answers, way)
+        for answers in combinations
+        for step, way in enumerate(ways)
+        if FULL or (place(answers, CHOICES) + step) % 2 == 0
+    ]
 
 
 def locations_of(answers: Answers) -> list[str]:
@@ -102,22 +120,25 @@ def _pairs(answers: Answers) -> set[tuple[tuple[str, str], tuple[str, str]]]:
     return set(combinations(answers.items(), 2))
 
 
-def _main_pairs(answers: Answers) -> set[object]:
-    location, *others = _FULL
-    return {answers[location], *_pairs({question: answers[question] for question in others})}
+def _pairs_beside_location(answers: Answers) -> set[tuple[tuple[str, str], tuple[str, str]]]:
+    _, *others = _FULL
+    return _pairs({question: answers[question] for question in others})
 
 
 CHOICES = choices(TEMPLATE)
 QUICK = bool(os.environ.get("QUICK"))
+FULL = bool(os.environ.get("FULL"))
 # With QUICK=1, two that have no answer to the main questions in common.
 COMBINATIONS = ends(cover(CHOICES), CHOICES) if QUICK else cover(CHOICES)
 CORE = core(CHOICES)
-# The same, half of them with a database and limits, in both protections.
+# Of these, each location once and both protections, unless FULL=1 asks for all.
+EACH_LOCATION = CORE if FULL else half(CORE, CHOICES)
+# All of them, half with a database and limits, in both protections.
 MIXED = [
     answers | ({"key_store": "database", "rate_limit": "yes"} if number % 4 in (1, 2) else {})
     for number, answers in enumerate(CORE)
 ]
 # What takes long runs for these alone, unless FULL=1 asks for all.
-SPREAD = COMBINATIONS if QUICK or os.environ.get("FULL") else half(COMBINATIONS, CHOICES)
+SPREAD = COMBINATIONS if QUICK or FULL else half(COMBINATIONS, CHOICES)
 # What takes longest: the edited projects of `test_edits.py` run their suites for many others.
-FEW = COMBINATIONS if QUICK or os.environ.get("FULL") else few(COMBINATIONS)
+FEW = COMBINATIONS if QUICK or FULL else few(COMBINATIONS)

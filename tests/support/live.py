@@ -96,7 +96,7 @@ class Live:
 
     def send(self, request: bytes) -> Response:
         """Send the bytes of one request and return the response, parsed."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=20) as connection:
+        with socket.create_connection(("127.0.0.1", self.port), timeout=60) as connection:
             connection.sendall(request)
             received = b""
             while chunk := connection.recv(65536):

@@ -121,7 +121,7 @@ def _run(
             yield
         finally:
             process.terminate()
-            process.wait(30)
+            process.wait(120)
 
 
 def _listens(port: int) -> bool:

@@ -63,7 +63,7 @@ class Redis:
         """End it."""
         if self.process:
             self.process.kill()
-            self.process.wait(timeout=30)
+            self.process.wait(timeout=120)
             self.process = None
 
     def freeze(self) -> None:

@@ -58,9 +58,9 @@ def _wait_until_ready(url: str, process: subprocess.Popen[bytes], output: Path) 
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            with urlopen(url, timeout=5):
+            with urlopen(url, timeout=60):
                 return
-        except URLError:
+        except (URLError, TimeoutError):
             time.sleep(0.05)
     pytest.fail(f"the server did not get ready:\n{output.read_text(encoding='utf-8')}")
 
@@ -70,4 +70,4 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
         process.terminate()
     else:  # the server may be a grandchild: of make, of uv, of its own reloader
         os.killpg(process.pid, signal.SIGTERM)
-    process.wait(timeout=30)
+    process.wait(timeout=120)

@@ -278,7 +278,7 @@ def try_to_serve(stage: Stage, settings: dict[str, str]) -> tuple[int | None, li
         env={**settings, "WORKERS": "1", "PORT": "18181"},
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=120,
         check=False,
     )
     lines = (process.stdout + process.stderr).splitlines()
@@ -320,7 +320,6 @@ SCENARIOS = [
         "one process migrates, the others wait",
         migrate_often,
         60,
-        quick=True,
     ),
     Scenario(
         "the configuration is wrong at the start",

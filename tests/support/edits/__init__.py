@@ -30,7 +30,11 @@ OWNERS: dict[str, list[Edit]] = {
         endpoints.upload,
         settings.extended_document,
         settings.renamed_program,
+        settings.renamed_cookie_or_parameter,
         settings.own_field_in_each_line,
+        database.new_table,
+        database.foreign_key,
+        database.no_key_routes,
         testing.deleted_examples,
     ],
     "ben": [
@@ -67,7 +71,6 @@ OWNERS: dict[str, list[Edit]] = {
         settings.new_default,
         settings.new_rate_limit,
         settings.renamed_header,
-        settings.renamed_cookie_or_parameter,
         settings.second_location,
         settings.own_description,
         settings.lifespan,
@@ -86,6 +89,7 @@ OWNERS: dict[str, list[Edit]] = {
         whole_service.options_of_all_endpoints,
         whole_service.document_of_get_openapi,
         whole_service.no_license,
+        settings.second_location,
         whole_service.catch_all_route,
     ],
 }
