@@ -50,6 +50,7 @@ from . import keys
 {% if cookiecutter.__database %}
 from .database import parse_url
 {% endif %}
+from .errors import ConfigurationError
 {% if cookiecutter.__limited %}
 from .limit_settings import MEMORY, RateLimit, StorageURL
 {% endif %}
@@ -335,6 +336,22 @@ class KeyPolicy(BaseSettings):
     max_key_lifetime: Lifetime | None = None
     """The longest lifetime of a new key, such as `365d`; a new key without an expiry is then refused."""
 
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Check that a class of settings keeps the names of those that it inherits.
+
+        Raises:
+            ConfigurationError: an option changes them.
+        """
+        super().__pydantic_init_subclass__(**kwargs)
+        for option in ("env_prefix", "case_sensitive"):
+            if cls.model_config.get(option):
+                raise ConfigurationError(
+                    f"{cls.__name__}: {option} would rename settings that commands, deployment"
+                    " files and FastAPI read too. Use it in a class of your own that inherits from"
+                    " BaseSettings, or rename one setting with Field(validation_alias=...)"
+                )
+
     @model_validator(mode="before")
     @classmethod
     def _clean(cls, values: Any) -> Any:
@@ -535,13 +552,12 @@ def find_setting(settings_class: type[BaseSettings], name: str) -> str | None:
 
 
 def _setting_names(settings_class: type[BaseSettings]) -> dict[str, str]:
-    """Return the field of each name that the sources know: with its prefix and its aliases."""
-    prefix = settings_class.model_config.get("env_prefix", "")
+    """Return the field of each name that the sources know, aliases too."""
     found = {}
     for field, info in settings_class.model_fields.items():
         alias = info.validation_alias
         aliases = alias.choices if isinstance(alias, AliasChoices) else [alias]
-        for name in (field, f"{prefix}{field}", *aliases):
+        for name in (field, *aliases):
             if isinstance(name, str):
                 found[name.upper()] = field
     return found
