@@ -511,9 +511,11 @@ def test_settings_are_found_by_each_of_their_names() -> None:
     assert {name: find_setting(OwnSettings, name) for name in names} == names
 
 
-@pytest.mark.parametrize("option", [{"env_prefix": "MY_"}, {"case_sensitive": True}], ids=str)
-def test_option_that_renames_settings_is_refused(option: SettingsConfigDict) -> None:
-    with pytest.raises(ConfigurationError, match="would rename settings"):
+@pytest.mark.parametrize(
+    "option", [{"env_prefix": "MY_"}, {"case_sensitive": True}, {"env_file": ".env.local"}], ids=str
+)
+def test_option_that_commands_do_not_share_is_refused(option: SettingsConfigDict) -> None:
+    with pytest.raises(ConfigurationError, match="would not read the same settings"):
 
         class OwnSettings(Settings):
             model_config = option

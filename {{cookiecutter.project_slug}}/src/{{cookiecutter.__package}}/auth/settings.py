@@ -87,6 +87,15 @@ _EXPLANATIONS = {
     "tuple_type": 'use a list, such as ["192.0.2.0/24"]',
 }
 
+# Options of all classes of settings, and what to do in place of changing them in one class.
+_SHARED_OPTIONS = {
+    "env_file": "Set ENV_FILE",
+    "secrets_dir": "Set SECRETS_DIR",
+    "toml_file": "Set CONFIG_FILE",
+    "env_prefix": "Use Field(validation_alias=...), or a class of your own for your settings,",
+    "case_sensitive": "Use Field(validation_alias=...)",
+}
+
 S = TypeVar("S", bound="KeyPolicy")
 
 
@@ -338,18 +347,19 @@ class KeyPolicy(BaseSettings):
 
     @classmethod
     def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
-        """Check that a class of settings keeps the names of those that it inherits.
+        """Check that a class of settings keeps the names and the sources that it inherits.
 
         Raises:
             ConfigurationError: an option changes them.
         """
         super().__pydantic_init_subclass__(**kwargs)
-        for option in ("env_prefix", "case_sensitive"):
-            if cls.model_config.get(option):
+        parents = [parent for parent in cls.__mro__[1:] if issubclass(parent, KeyPolicy)]
+        for option, instead in _SHARED_OPTIONS.items():
+            value = cls.model_config.get(option)
+            if all(value != parent.model_config.get(option) for parent in parents):
                 raise ConfigurationError(
-                    f"{cls.__name__}: {option} would rename settings that commands, deployment"
-                    " files and FastAPI read too. Use it in a class of your own that inherits from"
-                    " BaseSettings, or rename one setting with Field(validation_alias=...)"
+                    f"{cls.__name__}: with another {option}, the service would not read the same"
+                    f" settings as its commands and tests. {instead} instead"
                 )
 
     @model_validator(mode="before")
