@@ -1,5 +1,6 @@
 """Generated projects pass their own tests, on every Python that services support."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -33,6 +34,10 @@ def other_python(
     return environment / ("Scripts" if sys.platform == "win32" else "bin") / "python"
 
 
+# What some continuous integration says about its terminal.
+TERMINAL = {"COLUMNS": "40", "FORCE_COLOR": "1", "TTY_COMPATIBLE": "1", "TERM": "dumb"}
+
+
 @pytest.mark.parametrize("answers", FEW, ids=name)
 def test_its_own_tests_pass(answers: Answers, bake: Bake, tmp_path: Path) -> None:
     finished = run_python(*SUITE, "--basetemp", tmp_path, cwd=bake(**answers))
@@ -42,7 +47,9 @@ def test_its_own_tests_pass(answers: Answers, bake: Bake, tmp_path: Path) -> Non
 def test_its_own_tests_pass_under_the_longest_name(bake: Bake, tmp_path: Path) -> None:
     answers = {"key_location": "fallback", "key_store": "database", "rate_limit": "yes"}
     project = bake(project_slug=LONGEST_SLUG, **answers)
-    finished = run_python(*SUITE, "--basetemp", tmp_path, cwd=project)
+    finished = run_python(
+        *SUITE, "--basetemp", tmp_path, cwd=project, env={**os.environ, **TERMINAL}
+    )
     assert finished.returncode == 0, finished.stdout + finished.stderr
 
 
