@@ -195,7 +195,10 @@ fail()
 def test_nothing_that_a_process_writes_holds_a_key() -> None:
     environment = {**os.environ, "KEY": KEY, "PYTHONPATH": os.pathsep.join(sys.path)}
     run = subprocess.run(
-        [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True
+        [sys.executable, "-W", "default", "-c", PROGRAM],
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert run.returncode == 1
     assert run.stdout == ""
