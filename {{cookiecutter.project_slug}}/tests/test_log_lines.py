@@ -153,6 +153,16 @@ def test_uncaught_thread_exception_is_redacted(
     assert KEY not in "".join(capsys.readouterr())
 
 
+def test_uncaught_exceptions_are_logged_in_spite_of_dict_config(
+    log: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger(install_redaction.__module__), "disabled", True)
+    install_redaction()
+    error = ValueError("lost")
+    sys.excepthook(type(error), error, None)
+    assert "Uncaught exception" in log.getvalue()
+
+
 def test_exception_of_a_finalizer_is_redacted(log: io.StringIO) -> None:
     class Fails:
         def __del__(self) -> None:
