@@ -42,6 +42,7 @@ APPLIED = {
     ("Add a table", "python"),
     ("Add a table", "sh"),
     ("Add middleware", "python"),
+    ("Create keys in your code", "python"),
     ("Other servers", "python"),
     ("Without a key", "python"),
     ("With a real key", "python"),
@@ -136,6 +137,14 @@ async def test_there_is_another_location(client: httpx2.AsyncClient) -> None:
         response = await client.get("/_tests/whoami", **with_key(location, WEB_KEY))
         assert response.json()["consumer"] == "web"
 """
+CHECK_OF_CREATED_KEY = """
+async def test_an_endpoint_creates_a_key(client: httpx2.AsyncClient) -> None:
+    assert (await client.post("/customers/shop/keys", **KEY)).status_code == 403
+    created = await client.post("/customers/shop/keys", **ADMIN)
+    assert created.headers["cache-control"] == "no-store"
+    response = await client.get("/_tests/whoami", **with_key(LOCATIONS[0], created.json()))
+    assert response.json() == {"consumer": "shop", "scopes": ["orders:read"]}
+"""
 
 
 @pytest.fixture(scope="module", params=PROJECTS, ids=name)
@@ -190,6 +199,9 @@ def test_changes_of_the_readme_hold(readme: tuple[Path, Answers], tmp_path: Path
         project.write(f"tests/test_owner_readme_{number}.py", test.code)
     if python("Add a table"):
         _add_table(project, snippets)
+    for customers in python("Create keys in your code"):
+        project.add_routes("customers", customers.code)
+        project.add_test("readme_key", CHECK_OF_CREATED_KEY)
     project.expect_public("GET /reports/public", "POST /webhooks/{name}", "GET /greeting")
     [behind_proxy] = [each for each in python("Other servers") if "main import" in each.code]
     project.write("src/my_service/proxied.py", behind_proxy.code)

@@ -126,6 +126,13 @@ def test_every_question_is_asked_in_words_and_explained_in_the_readme() -> None:
     assert re.findall(r"^\| `(\w+)` \|", readme, re.MULTILINE) == asked
 
 
+def test_readme_names_the_version_of_the_template() -> None:
+    questions = json.loads((TEMPLATE / "cookiecutter.json").read_text(encoding="utf-8"))
+    readme = (TEMPLATE / "README.md").read_text(encoding="utf-8")
+    named = re.findall(r"--checkout v(\S+)", readme)
+    assert named == [questions["__template_version"]]
+
+
 def test_every_licence_has_its_text_and_its_expression(bake: Bake) -> None:
     texts = {path.name for path in (TEMPLATE / "templates/licenses").iterdir()}
     assert texts == set(CHOICES["license"])

@@ -19,6 +19,13 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
+@pytest.fixture(autouse=True)
+def plain_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hide the terminal of this machine: tables would have other columns, or colors."""
+    for variable in ("COLUMNS", "FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(variable, raising=False)
+
+
 @pytest.fixture
 def app() -> FastAPI:
     """Return the service as production runs it, with the endpoints of `make_app`."""

@@ -18,7 +18,6 @@ from {{ cookiecutter.__package }} import (
 from {{ cookiecutter.__package }}.auth import keys
 
 KEY = keys.generate_key()
-SOURCE = Path(cli.__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
@@ -135,7 +134,7 @@ def test_a_setting_that_is_not_valid_is_one_line(
 
 def test_the_package_is_the_program(folder: Path) -> None:
     command = [sys.executable, "-m", Path(cli.__file__).parent.name, "keys", "--help"]
-    environment = os.environ | {"PYTHONPATH": str(SOURCE)}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     finished = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     assert finished.stdout.startswith(f"Usage: {keys.PROGRAM} keys")
     assert list(folder.iterdir()) == []
@@ -143,7 +142,7 @@ def test_the_package_is_the_program(folder: Path) -> None:
 
 def test_key_commands_import_no_web_framework(folder: Path) -> None:
     code = f"import sys, {cli.__name__}; print(*sys.modules)"
-    environment = os.environ | {"PYTHONPATH": str(SOURCE)}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     finished = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
     )

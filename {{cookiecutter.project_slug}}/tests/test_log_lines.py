@@ -153,6 +153,16 @@ def test_uncaught_thread_exception_is_redacted(
     assert KEY not in "".join(capsys.readouterr())
 
 
+def test_uncaught_exceptions_are_logged_in_spite_of_dict_config(
+    log: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger(install_redaction.__module__), "disabled", True)
+    install_redaction()
+    error = ValueError("lost")
+    sys.excepthook(type(error), error, None)
+    assert "Uncaught exception" in log.getvalue()
+
+
 def test_exception_of_a_finalizer_is_redacted(log: io.StringIO) -> None:
     class Fails:
         def __del__(self) -> None:
@@ -195,7 +205,10 @@ fail()
 def test_nothing_that_a_process_writes_holds_a_key() -> None:
     environment = {**os.environ, "KEY": KEY, "PYTHONPATH": os.pathsep.join(sys.path)}
     run = subprocess.run(
-        [sys.executable, "-c", PROGRAM], env=environment, capture_output=True, text=True
+        [sys.executable, "-W", "default", "-c", PROGRAM],
+        env=environment,
+        capture_output=True,
+        text=True,
     )
     assert run.returncode == 1
     assert run.stdout == ""

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from {{ cookiecutter.__package }} import service
 {% if cookiecutter.__endpoints %}
 from {{ cookiecutter.__package }}.auth import CurrentConsumer
 {% endif %}
@@ -131,6 +132,12 @@ def test_misplaced_cors_middleware_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match="CORS_ORIGINS"):
         app.add_middleware(middleware, allow_origins=["*"])
+
+
+def test_disabled_loggers_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service.logger, "disabled", True)
+    with pytest.raises(ValueError, match="disable_existing_loggers"):
+        make_app()
 
 
 @pytest.mark.parametrize("option", ["docs_url", "openapi_url"])

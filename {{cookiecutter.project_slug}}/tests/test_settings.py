@@ -14,6 +14,9 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from {{ cookiecutter.__package }}.auth import keys
+from {{ cookiecutter.__package }}.auth.errors import (
+    ConfigurationError,
+)
 from {{ cookiecutter.__package }}.auth.settings import (
     CREATE_KEY,
     KeyEntry,
@@ -499,13 +502,23 @@ def test_misspelt_settings_are_warned_about(folder: Path) -> None:
 
 def test_settings_are_found_by_each_of_their_names() -> None:
     class OwnSettings(Settings):
-        model_config = SettingsConfigDict(env_prefix="MY_", env_nested_delimiter="__")
+        model_config = SettingsConfigDict(env_nested_delimiter="__")
 
         mail: dict[str, str] | None = None
         bucket: str = Field(default="", validation_alias="S3_BUCKET")
 
-    names = {"MAIL": "mail", "my_mail__host": "mail", "S3_BUCKET": "bucket", "MAILBOX": None}
+    names = {"MAIL": "mail", "mail__host": "mail", "S3_BUCKET": "bucket", "MAILBOX": None}
     assert {name: find_setting(OwnSettings, name) for name in names} == names
+
+
+@pytest.mark.parametrize(
+    "option", [{"env_prefix": "MY_"}, {"case_sensitive": True}, {"env_file": ".env.local"}], ids=str
+)
+def test_option_that_commands_do_not_share_is_refused(option: SettingsConfigDict) -> None:
+    with pytest.raises(ConfigurationError, match="would not read the same settings"):
+
+        class OwnSettings(Settings):
+            model_config = option
 
 
 @pytest.mark.parametrize(

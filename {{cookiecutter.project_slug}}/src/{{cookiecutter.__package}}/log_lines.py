@@ -147,6 +147,7 @@ def install_redaction() -> None:
     of logging itself are written to stderr, redacted. Call this after the handlers have their
     formatters: it replaces hooks that are already set. Sentry sees the exceptions as log records.
     """
+    _logger.disabled = False  # `dictConfig` may have disabled it: exceptions would be lost
     logging.captureWarnings(True)
     logging.Handler.handleError = _handle_logging_error  # type: ignore[method-assign]
     sys.excepthook = _log_exception

@@ -58,6 +58,7 @@ class Service(FastAPI):
         for dependency in (get_api_key, get_optional_api_key):
             dependency.document_as(self.authenticator.locations[0])
         _check_options(options)
+        _check_logging()
         handlers = {RequestValidationError: refuse_invalid, **options.pop("exception_handlers", {})}
         super().__init__(
             exception_handlers=handlers,
@@ -194,6 +195,14 @@ def _check_options(options: Mapping[str, Any]) -> None:
         raise ConfigurationError(
             f"{name} has no effect: routes/docs.py serves the docs, so change them there."
             " DOCS_ENABLED turns them on and off"
+        )
+
+
+def _check_logging() -> None:
+    if logger.disabled:
+        raise ConfigurationError(
+            "The logging configuration disables the loggers of this service, and with them the"
+            ' events of refused requests: add "disable_existing_loggers": False to it'
         )
 
 

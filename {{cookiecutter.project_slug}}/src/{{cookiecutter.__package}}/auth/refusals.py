@@ -31,6 +31,9 @@ class Reason(StrEnum):
 {% endif %}
     NETWORK = "network"
     SCOPE = "scope"
+{% if cookiecutter.__database %}
+    LIFETIME = "lifetime"
+{% endif %}
 {% if cookiecutter.__limited %}
     THROTTLED = "throttled"
     OVER_LIMIT = "over_limit"

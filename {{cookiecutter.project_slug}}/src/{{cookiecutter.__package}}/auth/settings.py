@@ -50,6 +50,7 @@ from . import keys
 {% if cookiecutter.__database %}
 from .database import parse_url
 {% endif %}
+from .errors import ConfigurationError
 {% if cookiecutter.__limited %}
 from .limit_settings import MEMORY, RateLimit, StorageURL
 {% endif %}
@@ -84,6 +85,15 @@ _EXPLANATIONS = {
     "model_type": f"an entry is a JSON object, as printed by: {CREATE_KEY}",
     "string_type": "use a quoted string",
     "tuple_type": 'use a list, such as ["192.0.2.0/24"]',
+}
+
+# Options of all classes of settings, and what to do in place of changing them in one class.
+_SHARED_OPTIONS = {
+    "env_file": "Set ENV_FILE",
+    "secrets_dir": "Set SECRETS_DIR",
+    "toml_file": "Set CONFIG_FILE",
+    "env_prefix": "Use Field(validation_alias=...), or a class of your own for your settings,",
+    "case_sensitive": "Use Field(validation_alias=...)",
 }
 
 S = TypeVar("S", bound="KeyPolicy")
@@ -321,6 +331,23 @@ class KeyPolicy(BaseSettings):
     max_key_lifetime: Lifetime | None = None
     """The longest lifetime of a new key, such as `365d`; a new key without an expiry is then refused."""
 
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Check that a class of settings keeps the names and the sources that it inherits.
+
+        Raises:
+            ConfigurationError: an option changes them.
+        """
+        super().__pydantic_init_subclass__(**kwargs)
+        parents = [parent for parent in cls.__mro__[1:] if issubclass(parent, KeyPolicy)]
+        for option, instead in _SHARED_OPTIONS.items():
+            value = cls.model_config.get(option)
+            if all(value != parent.model_config.get(option) for parent in parents):
+                raise ConfigurationError(
+                    f"{cls.__name__}: with another {option}, the service would not read the same"
+                    f" settings as its commands and tests. {instead} instead"
+                )
+
     @model_validator(mode="before")
     @classmethod
     def _clean(cls, values: Any) -> Any:
@@ -521,13 +548,12 @@ def find_setting(settings_class: type[BaseSettings], name: str) -> str | None:
 
 
 def _setting_names(settings_class: type[BaseSettings]) -> dict[str, str]:
-    """Return the field of each name that the sources know: with its prefix and its aliases."""
-    prefix = settings_class.model_config.get("env_prefix", "")
+    """Return the field of each name that the sources know, aliases too."""
     found = {}
     for field, info in settings_class.model_fields.items():
         alias = info.validation_alias
         aliases = alias.choices if isinstance(alias, AliasChoices) else [alias]
-        for name in (field, f"{prefix}{field}", *aliases):
+        for name in (field, *aliases):
             if isinstance(name, str):
                 found[name.upper()] = field
     return found
