@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from http import HTTPStatus
 
 import pytest
 import uvicorn
@@ -215,10 +216,33 @@ def test_unread_bodies_time_out(short_times: None, connect: Server) -> None:
     assert connection.read() == b""
 
 
-def test_refused_clients_that_go_on_are_closed(connect: Server) -> None:
+def test_refused_clients_that_go_on_are_closed(
+    connect: Server, caplog: pytest.LogCaptureFixture
+) -> None:
     connection = connect()
+    client = connection.socket.getsockname()
+    connection.send(GET[:-2] + b"X: " + b"a" * 2 * protocols.MAX_HEAD_BYTES)
     with pytest.raises(ConnectionError):
-        connection.send_until_closed(GET[:-2] + b"X: " + b"a" * 65536, pause=0.02)
+        connection.send_until_closed(END + GET, pause=0.02)
+    # What follows a refusal is not a request.
+    [line] = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    refused = f"Refused a request from {client}: Request Header Fields Too Large"
+    assert line.getMessage() == refused
+
+
+def test_refusals_are_complete_responses() -> None:
+    status, headers = HTTPStatus.SERVICE_UNAVAILABLE, [(b"server", b"uvicorn")]
+    assert protocols.encode_refusal(status, headers).split(b"\r\n") == [
+        b"HTTP/1.1 503 Service Unavailable",
+        b"server: uvicorn",
+        b"content-type: application/json",
+        b"content-length: 33",
+        b"cache-control: no-store",
+        b"connection: close",
+        b"retry-after: 5",
+        b"",
+        b'{"detail": "Service Unavailable"}',
+    ]
 
 
 def test_slow_responses_are_not_cut_off(short_times: None, connect: Server) -> None:
@@ -272,6 +296,14 @@ def test_health_responds_in_a_bounded_flood(
     assert not protocols.BoundedHTTPProtocol.excess
 
 
+def test_other_servers_have_a_limit_too(connect: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(connect.config, "max_connections")
+    monkeypatch.setattr(protocols, "MAX_CONNECTIONS", 0)
+    connection = connect()
+    connection.get("/")
+    assert connection.read().startswith(b"HTTP/1.1 503 ")
+
+
 def test_health_paths_are_those_of_the_health_checks() -> None:
     named = "Name them in HEALTH_PATHS of protocols.py, and wherever your deployment asks for them"
     assert {LIVE, READY} <= protocols.HEALTH_PATHS, named
@@ -302,6 +334,12 @@ def test_oversized_handshakes_get_a_response(connect: Server, path: str, headers
     assert head.startswith(b"HTTP/1.1 4")
     assert b"Content-Length: %d\r\n" % len(body) in head
     assert body.startswith(b"Failed to open a WebSocket connection: ")
+
+
+def test_data_behind_a_handshake_is_not_http(connect: Server) -> None:
+    connection = connect()
+    connection.send(HANDSHAKE.format("/", "").encode() + b"a" * 3 * protocols.SLICE_BYTES)
+    assert connection.receive().startswith(b"HTTP/1.1 101 ")
 
 
 def test_unanswered_handshakes_get_503_at_shutdown(connect: Server) -> None:
