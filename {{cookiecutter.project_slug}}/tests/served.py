@@ -25,11 +25,11 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
         await send({"type": "lifespan.shutdown.complete"})
         return
     path = scope["path"]
+    if path == "/slow":
+        await asyncio.sleep(30)
     if scope["type"] == "websocket":
         await respond_to_websocket(path, receive, send)
         return
-    if path == "/slow":
-        await asyncio.sleep(30)
     while path == "/read" and (await receive()).get("more_body"):
         pass
     await send({"type": "http.response.start", "status": 200, "headers": []})

@@ -1,5 +1,6 @@
 """The log says why a request was refused, and the response does not."""
 
+import asyncio
 import json
 import logging
 from collections import Counter
@@ -9,7 +10,6 @@ from typing import Any
 import httpx2
 import pytest
 from fastapi import FastAPI
-from opentelemetry.metrics import CallbackOptions
 
 from {{ cookiecutter.__package }}.auth import (
     events,
@@ -305,6 +305,19 @@ async def test_flood_is_one_line_a_minute(
     assert "request_id" not in expired
 
 
+async def test_repetitions_are_logged_when_their_minute_ends(
+    client: httpx2.AsyncClient, lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "REPEAT_SECONDS", 0.01)
+    monkeypatch.setattr(events, "monotonic", lambda: 0.0)  # no new minute begins in between
+    await client.get("/_tests/whoami")
+    for minute in (1, 2):
+        await client.get("/_tests/whoami")
+        await asyncio.sleep(0.02)  # the timer, which was set earlier, is due first
+        assert len(lines.events) == 1 + minute
+        assert lines.events[-1]["message"] == "Request refused: missing, 1 more times"
+
+
 async def test_table_of_kinds_is_bounded(
     app: FastAPI, lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -317,7 +330,7 @@ async def test_table_of_kinds_is_bounded(
     assert len(app._app.refusals._kinds) == 3  # type: ignore[attr-defined]
 
 
-async def test_changes_of_state_are_logged_and_counted(
+async def test_changes_of_state_are_logged(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(metrics, "_state_changes", Counter())
@@ -329,8 +342,3 @@ async def test_changes_of_state_are_logged_and_counted(
     record = records[-1]
     assert (record.levelname, record.module) == ("ERROR", "test_events")
     assert vars(record)["event"] == "limiter_available"
-    counted = metrics.read_state_changes(CallbackOptions())
-    assert [(state.value, state.attributes) for state in counted] == [
-        (2, {"event": "store_slow"}),
-        (1, {"event": "limiter_available"}),
-    ]

@@ -1,5 +1,7 @@
 """Metrics count requests by consumer and refusals by reason; the number of labels is bounded."""
 
+import collections
+
 import httpx2
 import pytest
 from fastapi import FastAPI
@@ -56,6 +58,17 @@ def test_labels_are_bounded(requests: Counter, monkeypatch: pytest.MonkeyPatch) 
         metrics.count_request(name)
     assert [labels["consumer"] for labels in requests.labels] == [
         *("a", "b", metrics.OTHER, metrics.OTHER, "a")
+    ]
+
+
+def test_changes_of_state_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "_state_changes", collections.Counter())
+    for event in ("store_slow", "store_slow", "store_available"):
+        metrics.count_state_change(event)
+    counted = metrics.read_state_changes(CallbackOptions())
+    assert [(state.value, state.attributes) for state in counted] == [
+        (2, {"event": "store_slow"}),
+        (1, {"event": "store_available"}),
     ]
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, FastAPI, HTTPException, Request
 from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 from starlette.responses import (
     PlainTextResponse,
@@ -398,6 +398,30 @@ async def test_query_over_the_limit_is_414(app: FastAPI, size: int, status: int)
     assert response.status == status
     if status == 414:
         assert response.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("parts", "status", "detail"),
+    [
+        ({"headers": {"x": "x" * MAX_HEADERS_SIZE}}, 431, "Request Header Fields Too Large"),
+        ({"query": "q" * (MAX_QUERY_SIZE + 1)}, 414, "URI Too Long"),
+        ({"body": b"x" * 1001, **signed()}, 413, "Content Too Large"),
+    ],
+    ids=["headers", "query", "body"],
+)
+async def test_handler_of_the_owner_formats_oversized_requests(
+    parts: dict[str, Any], status: int, detail: str
+) -> None:
+    app = make_plain_app(max_body_size=1000)
+
+    def handle(request: Request, error: HTTPException) -> Response:
+        return PlainTextResponse(error.detail, error.status_code)
+
+    app.add_exception_handler(status, handle)  # type: ignore[arg-type]
+    response = await call_asgi(app, NOTES, method="POST", **parts)
+    assert response.status == status
+    bodies = [message.get("body") for message in response.messages]
+    assert bodies == [None, detail.encode()]  # one response: its start, and then its body
 
 
 @pytest.mark.parametrize("extensions", [{}, None])

@@ -174,6 +174,8 @@ async def test_websocket_is_closed_without_a_response(
 ) -> None:
     response = await call_asgi(app, "/_tests/feed", websocket=True, extensions=extensions)
     assert response.messages == [{"type": "websocket.close", "code": 1008}]
+    response = await call_asgi(app, "/_tests/feed", websocket=True, extensions=extensions, **KEY)
+    assert response.status == 101
 {% if cookiecutter.__whole_app %}
 
 

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from http import HTTPStatus
 
 import pytest
 import uvicorn
@@ -18,8 +19,9 @@ from {{ cookiecutter.__package }} import (
 )
 
 from .helpers import LIVE, READY
-from .served import GET, Connection, app, wait_until
+from .served import GET, HANDSHAKE, Connection, app, wait_until
 
+END = b"\r\n\r\n"  # of a head
 CHUNKED = b"POST /read HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
@@ -50,6 +52,11 @@ class Server:
         for task in set(self.state.tasks):
             task.get_loop().call_soon_threadsafe(task.cancel)
         wait_until(lambda: not self.state.connections and not self.state.tasks)
+
+    def shut_down(self) -> None:
+        """Let all connections end, as the server does when it stops."""
+        for connection in set(self.state.connections):
+            connection.loop.call_soon_threadsafe(connection.shutdown)
 
     def stop(self) -> None:
         """End the thread."""
@@ -206,12 +213,36 @@ def test_unread_bodies_time_out(short_times: None, connect: Server) -> None:
     assert connection.receive().startswith(b"HTTP/1.1 200 ")
     with pytest.raises(ConnectionError):
         connection.send_until_closed(b"a", pause=0.05)
+    assert connection.read() == b""
 
 
-def test_refused_clients_that_go_on_are_closed(connect: Server) -> None:
+def test_refused_clients_that_go_on_are_closed(
+    connect: Server, caplog: pytest.LogCaptureFixture
+) -> None:
     connection = connect()
+    client = connection.socket.getsockname()
+    connection.send(GET[:-2] + b"X: " + b"a" * 2 * protocols.MAX_HEAD_BYTES)
     with pytest.raises(ConnectionError):
-        connection.send_until_closed(GET[:-2] + b"X: " + b"a" * 65536, pause=0.02)
+        connection.send_until_closed(END + GET, pause=0.02)
+    # What follows a refusal is not a request.
+    [line] = [record for record in caplog.records if record.levelno >= logging.WARNING]
+    refused = f"Refused a request from {client}: Request Header Fields Too Large"
+    assert line.getMessage() == refused
+
+
+def test_refusals_are_complete_responses() -> None:
+    status, headers = HTTPStatus.SERVICE_UNAVAILABLE, [(b"server", b"uvicorn")]
+    assert protocols.encode_refusal(status, headers).split(b"\r\n") == [
+        b"HTTP/1.1 503 Service Unavailable",
+        b"server: uvicorn",
+        b"content-type: application/json",
+        b"content-length: 33",
+        b"cache-control: no-store",
+        b"connection: close",
+        b"retry-after: 5",
+        b"",
+        b'{"detail": "Service Unavailable"}',
+    ]
 
 
 def test_slow_responses_are_not_cut_off(short_times: None, connect: Server) -> None:
@@ -236,6 +267,7 @@ def test_connections_beyond_the_limit_get_503(connect: Server) -> None:
     response = refused.read()
     assert response.startswith(b"HTTP/1.1 503 ")
     assert b"retry-after: 5\r\n" in response
+    assert response.endswith(b'\r\n\r\n{"detail": "Service Unavailable"}')
     assert health.read().startswith(b"HTTP/1.1 200 ")
     assert upgraded.handshake("/").startswith(b"HTTP/1.1 503 ")
     upgraded.socket.close()
@@ -247,17 +279,29 @@ def test_connections_beyond_the_limit_get_503(connect: Server) -> None:
 
 
 def test_health_responds_in_a_bounded_flood(
-    connect: Server, monkeypatch: pytest.MonkeyPatch
+    connect: Server, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(protocols, "EXCESS_CONNECTIONS", 5)
+    monkeypatch.setattr(connect.config, "root_path", "/parcels")
     flood = [connect() for _ in range(60)]
     health = connect()
     health.get(LIVE)
     assert health.read().startswith(b"HTTP/1.1 200 ")
     assert flood[4].read().startswith(b"HTTP/1.1 503 ")
     assert len(connect.state.connections) <= 8
+    [line] = [line for line in caplog.records if hasattr(line, "event")]
+    assert (vars(line)["event"], line.levelname) == ("connections_limited", "WARNING")
+    assert line.getMessage() == "Limit of 3 connections reached"
     connect.disconnect()
     assert not protocols.BoundedHTTPProtocol.excess
+
+
+def test_other_servers_have_a_limit_too(connect: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(connect.config, "max_connections")
+    monkeypatch.setattr(protocols, "MAX_CONNECTIONS", 0)
+    connection = connect()
+    connection.get("/")
+    assert connection.read().startswith(b"HTTP/1.1 503 ")
 
 
 def test_health_paths_are_those_of_the_health_checks() -> None:
@@ -285,7 +329,35 @@ def test_refused_websockets_log_no_error(
     ids=["query", "header", "headers"],
 )
 def test_oversized_handshakes_get_a_response(connect: Server, path: str, headers: str) -> None:
-    assert connect().handshake(path, headers).startswith(b"HTTP/1.1 4")
+    connection = connect()
+    head, _, body = (connection.handshake(path, headers) + connection.read()).partition(END)
+    assert head.startswith(b"HTTP/1.1 4")
+    assert b"Content-Length: %d\r\n" % len(body) in head
+    assert body.startswith(b"Failed to open a WebSocket connection: ")
+
+
+def test_data_behind_a_handshake_is_not_http(connect: Server) -> None:
+    connection = connect()
+    connection.send(HANDSHAKE.format("/", "").encode() + b"a" * 3 * protocols.SLICE_BYTES)
+    assert connection.receive().startswith(b"HTTP/1.1 101 ")
+
+
+def test_unanswered_handshakes_get_503_at_shutdown(connect: Server) -> None:
+    connection = connect()
+    connection.send(HANDSHAKE.format("/slow", "").encode())
+    wait_until(lambda: bool(connect.state.tasks))
+    connect.shut_down()
+    head, _, body = connection.read().partition(END)
+    assert head.startswith(b"HTTP/1.1 503 ")
+    assert {b"server: uvicorn", b"retry-after: 5"} <= set(head.split(b"\r\n"))
+    assert body == b'{"detail": "Service Unavailable"}'
+
+
+def test_open_websockets_are_closed_at_shutdown(connect: Server) -> None:
+    connection = connect()
+    connection.handshake("/")
+    connect.shut_down()
+    assert connection.read() == b"\x88\x02\x03\xf4"  # 1012: service restart
 
 
 def test_large_websocket_messages_are_refused(connect: Server) -> None:

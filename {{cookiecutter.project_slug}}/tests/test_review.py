@@ -57,10 +57,10 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     return run
 
 
-def find(run: Run, *entries: KeyEntry) -> dict[str, list[str]]:
-    """Return the names of the findings about each key."""
+def find(run: Run, *entries: KeyEntry) -> dict[str, dict[str, str]]:
+    """Return the findings about each key."""
     status, printed, _ = run("--json", entries=entries)
-    found = {row["id"]: list(row["findings"]) for row in json.loads(printed)}
+    found = {row["id"]: row["findings"] for row in json.loads(printed)}
     assert status == (3 if found else 0)
     return found
 
@@ -68,27 +68,28 @@ def find(run: Run, *entries: KeyEntry) -> dict[str, list[str]]:
 def test_ends_and_scopes_are_reviewed(run: Run) -> None:
     found = find(
         run,
+        entry("off", -1, enabled=False),
         entry("fine", 100, scopes={"admin"}),
         entry("endless"),
         entry("soon", 13),
         entry("over", -1),
         entry("wide", 100, scopes={"admin", "adimn", "old"}),
-        entry("off", -1, enabled=False),
     )
 {% if cookiecutter.__database %}
+    unused = {"never_used": "never used"}
     assert found == {
-        "fine": ["never_used"],
-        "endless": ["no_end", "never_used"],
-        "soon": ["ends_soon", "never_used"],
-        "over": ["expired"],
-        "wide": ["unasked_scopes", "never_used"],
+        "fine": unused,
+        "endless": unused | {"no_end": "never expires"},
+        "soon": unused | {"ends_soon": "expires within 14 days"},
+        "over": {"expired": "has expired"},
+        "wide": unused | {"unasked_scopes": "no endpoint requires adimn old"},
     }
 {% else %}
     assert found == {
-        "endless": ["no_end"],
-        "soon": ["ends_soon"],
-        "over": ["expired"],
-        "wide": ["unasked_scopes"],
+        "endless": {"no_end": "never expires"},
+        "soon": {"ends_soon": "expires within 14 days"},
+        "over": {"expired": "has expired"},
+        "wide": {"unasked_scopes": "no endpoint requires adimn old"},
     }
 {% endif %}
 
@@ -119,14 +120,17 @@ def test_broken_application_skips_scope_review(run: Run, monkeypatch: pytest.Mon
 def test_use_is_reviewed(run: Run) -> None:
     now = datetime.now(UTC)
     assert find(run, entry("idle", 100), entry("used", 100), entry("old", 100)) == {
-        name: ["never_used"] for name in ("idle", "used", "old")
+        name: {"never_used": "never used"} for name in ("idle", "used", "old")
     }
     table = Table(os.environ["DATABASE_URL"])
     table.change("idle", last_used=now - review.IDLE)
     table.change("used", last_used=now)
     table.change("old", last_used=now, successor_id="used")
     table.change("used", created=now - timedelta(days=1))
-    assert find(run) == {"idle": ["idle"], "old": ["used_after_successor"]}
+    assert find(run) == {
+        "idle": {"idle": "idle for 90 days"},
+        "old": {"used_after_successor": "used after its successor was created"},
+    }
     table.change("old", last_used=now - timedelta(days=2))
     table.change("idle", revoked=now)
     assert find(run) == {}

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,6 +14,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.middleware import Middleware
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -62,15 +64,15 @@ def signed(key: str = ADMIN_KEY, **headers: str) -> dict[str, Any]:
     return request
 
 
-async def run_lifespan(app: ASGIApp) -> list[str]:
+async def run_lifespan(app: ASGIApp) -> list[Message]:
     """Start and stop an application as a server does; return its lifespan messages."""
-    sent: list[str] = []
+    sent: list[Message] = []
 
     async def receive() -> Message:
         return {"type": "lifespan.shutdown" if sent else "lifespan.startup"}
 
     async def send(message: Message) -> None:
-        sent.append(message["type"])
+        sent.append(message)
 
     await app({"type": "lifespan", "state": {}}, receive, send)
     return sent
@@ -126,12 +128,22 @@ class OwnCORSMiddleware(CORSMiddleware):
     """CORS middleware of an owner."""
 
 
+MISPLACED_CORS = (
+    "CORSMiddleware added here would run after the key is checked, and preflight requests would get"
+    " 401. Set CORS_ORIGINS (and CORS_HEADERS) instead, such as CORS_ORIGINS=https://app.example.com"
+)
+
+
 @pytest.mark.parametrize("middleware", [CORSMiddleware, OwnCORSMiddleware])
-def test_misplaced_cors_middleware_is_refused(
+async def test_misplaced_cors_middleware_is_refused(
     app: FastAPI, middleware: type[CORSMiddleware]
 ) -> None:
-    with pytest.raises(ValueError, match="CORS_ORIGINS"):
+    with pytest.raises(ValueError, match=f"^{re.escape(MISPLACED_CORS)}$"):
         app.add_middleware(middleware, allow_origins=["*"])
+    app.user_middleware.append(Middleware(middleware))
+    # Servers log this message, so it has no traceback.
+    failed = {"type": "lifespan.startup.failed", "message": MISPLACED_CORS}
+    assert await run_lifespan(app) == [failed]
 
 
 def test_disabled_loggers_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,18 +183,19 @@ async def test_context_is_outside_of_other_middleware(app: FastAPI) -> None:
 class RenameMiddleware:
     """Middleware of an owner that passes on a copy of the scope with another path."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, prefix: str) -> None:
         self.app = app
+        self.prefix = prefix
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Call the application with another path."""
-        if scope["type"] != "lifespan" and scope["path"].startswith("/v1/"):
-            scope = {**scope, "path": scope["path"].removeprefix("/v1")}
+        if scope["type"] != "lifespan":
+            scope = {**scope, "path": scope["path"].removeprefix(self.prefix)}
         await self.app(scope, receive, send)
 
 
 async def test_renamed_path_is_protected_too(app: FastAPI) -> None:
-    app.add_middleware(RenameMiddleware)
+    app.add_middleware(RenameMiddleware, "/v1")
     assert (await call_asgi(app, f"/v1{WHOAMI}")).status == 401
     assert (await call_asgi(app, f"/v1{WHOAMI}", **signed())).status == 200
 
@@ -228,6 +241,16 @@ async def test_handler_of_the_owner_may_be_a_function(app: FastAPI) -> None:
     handle_only(app, HTTPException, handle)
     response = await call_asgi(app, WHOAMI)
     assert response.messages[1]["body"] == b"No!"
+
+
+async def test_handler_of_the_owner_reads_no_body(app: FastAPI) -> None:
+    async def handle(request: Request, error: HTTPException) -> Response:
+        return PlainTextResponse(await request.body(), error.status_code)
+
+    handle_only(app, HTTPException, handle)
+    response = await call_asgi(app, NOTES, method="POST", body=b"body")
+    assert (response.status, response.receives) == (401, 0)
+    assert response.messages[1]["body"] == b""
 
 
 async def test_handler_of_the_owner_formats_missing_scopes() -> None:
@@ -313,7 +336,7 @@ async def test_mounted_application_is_protected(app: FastAPI, location: Location
 
 async def test_service_starts_and_stops(app: FastAPI) -> None:
     expected = ["lifespan.startup.complete", "lifespan.shutdown.complete"]
-    assert await run_lifespan(app) == expected
+    assert [message["type"] for message in await run_lifespan(app)] == expected
 
 
 async def test_lifespan_of_a_router_runs(app: FastAPI) -> None:

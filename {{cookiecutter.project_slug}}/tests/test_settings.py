@@ -23,6 +23,9 @@ from {{ cookiecutter.__package }}.auth.settings import (
     find_misspelt_names,
     find_setting,
 )
+from {{ cookiecutter.__package }}.auth.settings import (
+    load_settings as load,
+)
 {% if cookiecutter.__database %}
 from {{ cookiecutter.__package }}.migrate import (
     MigrationSettings,
@@ -194,7 +197,10 @@ def test_plain_meaning_is_accepted(fields: dict[str, str], read: object) -> None
     assert getattr(make_settings(**fields), name) == read
 
 
-ORIGIN_RULE = "an origin is a scheme, a host and perhaps a port, without a path, such as"
+ORIGIN_RULE = (
+    "an origin is a scheme, a host and perhaps a port, without a path, such as"
+    " https://app.example.com"
+)
 PROXY_RULE = "use addresses or networks without host bits, separated by commas, such as"
 PATH_RULE = "a path prefix begins with a slash and ends without one, such as /parcels"
 {% if cookiecutter.__limited %}
@@ -272,6 +278,17 @@ def test_all_mistakes_are_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None
         f" {CREATE_KEY}; ...: entries have no such field; see: {CREATE_KEY};"
         " LOG_LEVEL: use debug, info, warning, error or critical"
     )
+
+
+def test_own_list_that_is_not_json_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    class OwnSettings(Settings):
+        branches: list[str] = []
+
+    monkeypatch.setenv("BRANCHES", "Berlin, Oslo")
+    with pytest.raises(SystemExit) as stopped:
+        load(OwnSettings)
+    expected = "The settings are not valid. BRANCHES: must be JSON, such as []"
+    assert str(stopped.value) == expected
 
 
 def test_unreadable_file_is_named(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -505,9 +522,10 @@ def test_settings_are_found_by_each_of_their_names() -> None:
         model_config = SettingsConfigDict(env_nested_delimiter="__")
 
         mail: dict[str, str] | None = None
-        bucket: str = Field(default="", validation_alias="S3_BUCKET")
+        bucket: str = Field(default="", validation_alias="S3__BUCKET")
 
-    names = {"MAIL": "mail", "mail__host": "mail", "S3_BUCKET": "bucket", "MAILBOX": None}
+    names = {"MAIL": "mail", "mail__host": "mail", "S3__BUCKET": "bucket", "MAILBOX": None}
+    names["MAIL__HOST__NAME"] = "mail"
     assert {name: find_setting(OwnSettings, name) for name in names} == names
 
 
