@@ -55,9 +55,12 @@ def run_browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Return a running browser; where CI runs, it has to be there."""
+    """Return a running browser; where CI runs, it has to be there.
+
+    Playwright has an event loop in this thread: it ends before tests of other modules need one.
+    """
     try:
         with run_browser() as browser:
             yield browser
