@@ -2,12 +2,14 @@
 
 import json
 import os
+import shutil
 from collections.abc import Generator
 from pathlib import Path
 
 import pytest
-from support.combinations import COMBINATIONS, CORE, SPREAD, name
-from support.generation import Bake, generate_once
+from support.combinations import CHOICES, COMBINATIONS, CORE, SPREAD, name
+from support.commands import run_python
+from support.generation import Bake, generate_once, publish
 
 pytest_plugins = [
     "support.attack_servers",
@@ -45,10 +47,30 @@ def no_bytecode() -> None:
     pytest.MonkeyPatch().setenv("PYTHONDONTWRITEBYTECODE", "1")
 
 
+@pytest.fixture(scope="session")
+def shared_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder that the processes of this run share."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
 @pytest.fixture(scope="session", autouse=True)
-def shared_mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Let mypy read each dependency once for this process, not once a project."""
-    pytest.MonkeyPatch().setenv("MYPY_CACHE_DIR", str(tmp_path_factory.mktemp("mypy-cache")))
+def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keep what mypy remembers out of the projects."""
+    folder = tmp_path_factory.mktemp("mypy-cache")
+    pytest.MonkeyPatch().setenv("MYPY_CACHE_DIR", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="session")
+def types_of_dependencies(bake: Bake, mypy_cache: Path, shared_folder: Path) -> None:
+    """Let mypy read the dependencies of services once for all processes of this run."""
+    kept = shared_folder / "mypy-cache"
+    if not kept.exists():
+        run_python("-m", "mypy", cwd=bake(**COMBINATIONS[-1]))
+        publish(mypy_cache, kept)
+    else:
+        shutil.copytree(kept, mypy_cache, dirs_exist_ok=True)
 
 
 @pytest.fixture
@@ -58,17 +80,22 @@ def output(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def bake(tmp_path_factory: pytest.TempPathFactory) -> Bake:
+def bake(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> Bake:
     """Return a project for these answers; it is shared, so read it and don't edit it."""
     projects: dict[str, Path] = {}
-    base = tmp_path_factory.getbasetemp()
-    generated = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "generated"
+    generated = shared_folder / "generated"
     generated.mkdir(exist_ok=True)
 
     def bake_once(**answers: str) -> Path:
-        key = json.dumps(answers, sort_keys=True)
+        # What is the default anyway makes no other project.
+        changed = {
+            question: answers[question]
+            for question in sorted(answers)
+            if answers[question] != CHOICES.get(question, [""])[0]
+        }
+        key = json.dumps(changed)
         if key not in projects:
-            projects[key] = generate_once(generated, tmp_path_factory.mktemp("bake"), **answers)
+            projects[key] = generate_once(generated, tmp_path_factory.mktemp("bake"), **changed)
         return projects[key]
 
     return bake_once

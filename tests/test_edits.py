@@ -13,7 +13,7 @@ from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import pytest
-from support.combinations import CHOICES, CORE, Answers, name
+from support.combinations import CHOICES, CORE, FULL, Answers, name
 from support.edits import OWNERS, settings
 from support.edits.project import Edit, Project
 from support.generation import Bake
@@ -54,6 +54,50 @@ EDITED = [
     for owner, projects in PROJECTS.items()
     for answers in projects
 ]
+# A plugin that warns before a test is collected, as pytest-asyncio does, and another order.
+PLUGIN = """
+import random
+import warnings
+
+import pytest
+
+
+def pytest_configure():
+    warnings.warn(pytest.PytestDeprecationWarning("an option is unset"), stacklevel=2)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items):
+    random.Random(7).shuffle(items)
+"""
+# What some owners run their tests with, by the owner and the key store of the project.
+XDIST = ["-p", "xdist", "-n", "2"]
+PLUGINS = {
+    ("ada", "settings"): [
+        *("-p", "asyncio", "--asyncio-mode=auto", "-p", "randomly"),
+        *("-p", "pytest_cov", "--cov=my_service"),
+    ],
+    ("ben", "settings"): XDIST,
+    ("eve", "database"): ["-p", "asyncio", "-p", "owners_plugin"],
+}
+if FULL:
+    PLUGINS["ben", "database"] = XDIST
+# How people and platforms have variables, most of them for other programs.
+VARIABLES = {
+    "API_KEYS": "[",
+    "COOKIE_SECURE": "false",
+    "CORS_ORIGINS": '["https://app.example.com"]',
+    "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
+    "DOCS_ENABLED": "true",
+    "FASTAPI_ENV": "development",
+    "LOG_LEVEL": "DEBUG",
+    "MAX_BODY_SIZE": "1",
+    "PORT": "tcp://10.0.0.1:8000",
+    "RATE_LIMIT": "1/minute",
+    "ROOT_PATH": "/",
+    "max_body_size": "2",
+}
+LIST_SETTINGS = "from my_service.settings import Settings; print(*Settings.model_fields)"
 Check = Callable[[Project], str]
 MakeProject = Callable[[Answers, list[Edit]], Project]
 
@@ -90,14 +134,31 @@ def run_contract(project: Project) -> str:
     return output if status else ""
 
 
-def run_suite(project: Project, only: Sequence[str] = ()) -> str:
-    """Run the project's own tests, or those of some files, and return the output if any fails."""
+def run_suite(project: Project, only: Sequence[str] = (), *, plugins: Sequence[str] = ()) -> str:
+    """Run the project's own tests, or those of some files, and return the output if any fails.
+
+    With plugins, they run among variables and files that they must not read.
+    """
     files = [file for file in only if (project.folder / file).exists()]
     if only and not files:
         return ""
-    tests = files or UNREACHED
-    status, output = project.run(*SUITE, "--basetemp", project.folder.parent / "tmp", *tests)
-    return output if status else ""
+    variables = surround(project) if plugins else {}
+    options = ["--basetemp", str(project.folder.parent / "tmp"), *plugins]
+    status, output = project.run(*SUITE, *options, *(files or UNREACHED), **variables)
+    made = (project.folder / "keys.db").exists()
+    return output if status or made else ""
+
+
+def surround(project: Project) -> dict[str, str]:
+    """Put files into a project that its tests must not read, and return such variables."""
+    nonsense = project.answers["key_store"] == "database"
+    _, names = project.run("-c", LIST_SETTINGS)
+    project.write("src/owners_plugin.py", PLUGIN)
+    project.write(".env", "API_KEYS=[\nMAX_BODY_SIZE=one\nLOG_LEVEL=loud\n")
+    project.write("config.toml", "port = = 1\n" if nonsense else "max_body_size = 1\n")
+    project.write("secrets/rate_limit", "1/minute")
+    variables = dict.fromkeys(names.upper().split(), "nonsense") if nonsense else VARIABLES
+    return variables | {"SECRETS_DIR": "secrets"}
 
 
 def failed_files(output: str) -> list[str]:
@@ -108,16 +169,18 @@ def failed_files(output: str) -> list[str]:
 @pytest.mark.parametrize(
     ("owner", "answers"), EDITED, ids=[f"{owner}-{name(answers)}" for owner, answers in EDITED]
 )
+@pytest.mark.usefixtures("types_of_dependencies")
 def test_edited_project_is_as_good(owner: str, answers: Answers, make_project: MakeProject) -> None:
     edits = [edit for edit in OWNERS[owner] if edit.fits(answers)]
     project = make_project(answers, edits)
+    suite = partial(run_suite, plugins=PLUGINS.get((owner, answers["key_store"]), ()))
     problems = []
-    for check in (run_check, run_contract, run_suite):
+    for title, check in (("check", run_check), ("contract", run_contract), ("suite", suite)):
         if output := check(project):
-            again = partial(run_suite, only=failed_files(output)) if check is run_suite else check
+            again = partial(suite, only=failed_files(output)) if check is suite else check
             alone = [edit.name for edit in edits if again(make_project(answers, [edit]))]
             by = ", ".join(alone) or "the edits together"
-            problems.append(f"{check.__name__}, broken by {by}: {output}")
+            problems.append(f"{title}, broken by {by}: {output}")
     assert not problems, "\n".join(problems)
 
 
@@ -132,75 +195,6 @@ def test_every_edit_meets_both_protections_both_stores_and_several_locations() -
             wanted = min(number, len(edit.only.get(question, CHOICES[question])))
             found = {answers[question] for answers in met}
             assert len(found) >= wanted, f"{edit.name} meets {question} {found} only"
-
-
-# A plugin that warns before a test is collected, as pytest-asyncio does, and another order.
-PLUGIN = """
-import random
-import warnings
-
-import pytest
-
-
-def pytest_configure():
-    warnings.warn(pytest.PytestDeprecationWarning("an option is unset"), stacklevel=2)
-
-
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items):
-    random.Random(7).shuffle(items)
-"""
-# Plugins that owners have together, by the main answers of their services.
-PLUGINS = {
-    "header whole_app settings no": ["-p", "asyncio", "-p", "owners_plugin"],
-    "query endpoints settings yes": [
-        *("-p", "asyncio", "--asyncio-mode=auto", "-p", "randomly"),
-        *("-p", "pytest_cov", "--cov=my_service"),
-    ],
-    "fallback endpoints database yes": ["-p", "xdist", "-n", "2"],
-}
-# How people and platforms have variables, most of them for other programs.
-VARIABLES = {
-    "API_KEYS": "[",
-    "COOKIE_SECURE": "false",
-    "CORS_ORIGINS": '["https://app.example.com"]',
-    "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/nothing",
-    "DOCS_ENABLED": "true",
-    "FASTAPI_ENV": "development",
-    "LOG_LEVEL": "DEBUG",
-    "MAX_BODY_SIZE": "1",
-    "PORT": "tcp://10.0.0.1:8000",
-    "RATE_LIMIT": "1/minute",
-    "ROOT_PATH": "/",
-    "max_body_size": "2",
-}
-LIST_SETTINGS = "from my_service.settings import Settings; print(*Settings.model_fields)"
-
-
-@pytest.fixture
-def surrounded(request: pytest.FixtureRequest, make_project: MakeProject) -> Project:
-    """Return a project for these answers, among variables and files that it must not read."""
-    project = make_project(dict(zip(QUESTIONS, request.param.split(), strict=True)), [])
-    nonsense = project.answers["key_store"] == "database"
-    _, names = project.run("-c", LIST_SETTINGS)
-    variables = dict.fromkeys(names.upper().split(), "nonsense") if nonsense else VARIABLES
-    project.variables = variables | {"SECRETS_DIR": "secrets"}
-    project.write(".env", "API_KEYS=[\nMAX_BODY_SIZE=one\nLOG_LEVEL=loud\n")
-    project.write("config.toml", "port = = 1\n" if nonsense else "max_body_size = 1\n")
-    project.write("secrets/rate_limit", "1/minute")
-    return project
-
-
-@pytest.mark.parametrize(
-    ("surrounded", "plugins"), PLUGINS.items(), indirect=["surrounded"], ids=list(PLUGINS)
-)
-def test_suite_passes_under_plugins_and_sees_nothing_of_the_machine(
-    surrounded: Project, plugins: list[str]
-) -> None:
-    surrounded.write("src/owners_plugin.py", PLUGIN)
-    status, output = surrounded.run(*SUITE, *UNREACHED, *plugins)
-    assert status == 0, output
-    assert not (surrounded.folder / "keys.db").exists()
 
 
 def test_suite_names_where_a_new_setting_is_missing(make_project: MakeProject) -> None:

@@ -165,6 +165,7 @@ def test_every_snippet_is_tested_or_left_out_for_a_reason(readme: tuple[Path, An
         assert snippet.language == "text" or tested or reasons, snippet
 
 
+@pytest.mark.usefixtures("types_of_dependencies")
 def test_changes_of_the_readme_hold(readme: tuple[Path, Answers], tmp_path: Path) -> None:
     folder = tmp_path / "my-service"
     shutil.copytree(readme[0], folder, ignore=shutil.ignore_patterns(".git", ".env"))

@@ -5,22 +5,16 @@ Its package would hide the module of that name, and its distribution would be an
 
 import re
 import tomllib
-from itertools import product
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from support.combinations import CHOICES
+from support.combinations import COMBINATIONS
 from support.dependencies import INSTALLED_ELSEWHERE, Closure, resolve
 from support.generation import Bake
 from support.pre_gen import refusals
 from support.requirements import declared
 
-QUESTIONS = ("key_store", "rate_limit", "key_location")
-COMBINATIONS = [
-    dict(zip(QUESTIONS, answers, strict=True))
-    for answers in product(*(CHOICES[question] for question in QUESTIONS))
-]
 SLUG = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 
 

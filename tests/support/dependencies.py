@@ -6,10 +6,12 @@ services support at once, not for this machine alone.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from itertools import product
 from pathlib import PurePosixPath
 
+from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -85,10 +87,14 @@ def _look_up(closure: Closure, name: str, extra: str) -> list[Requirement]:
 
 
 def _applies(requirement: Requirement, extra: str) -> bool:
-    marker = requirement.marker
-    return marker is None or any(
-        marker.evaluate({**environment, "extra": extra}) for environment in ENVIRONMENTS
-    )
+    return requirement.marker is None or _holds(str(requirement.marker), extra)
+
+
+@cache
+def _holds(marker: str, extra: str) -> bool:
+    """Tell whether a marker holds in any of the environments; many requirements have the same."""
+    parsed = Marker(marker)
+    return any(parsed.evaluate({**environment, "extra": extra}) for environment in ENVIRONMENTS)
 
 
 def top_level_modules(installed: Distribution) -> set[str]:

@@ -41,12 +41,17 @@ def generate_once(generated: Path, output: Path, **answers: str) -> Path:
         shutil.copytree(kept, output, symlinks=True, dirs_exist_ok=True)
     else:
         generate(output, hooks=True, **answers)
-        copy = Path(mkdtemp(dir=generated))
-        shutil.copytree(output, copy, symlinks=True, dirs_exist_ok=True)
-        with suppress(OSError):  # another process was faster
-            copy.rename(kept)
+        publish(output, kept)
     [project] = output.iterdir()
     return project
+
+
+def publish(folder: Path, kept: Path) -> None:
+    """Copy a folder to where other processes of this run find it whole, if none was faster."""
+    copy = Path(mkdtemp(dir=kept.parent))
+    shutil.copytree(folder, copy, symlinks=True, dirs_exist_ok=True)
+    with suppress(OSError):
+        copy.rename(kept)
 
 
 def run_cookiecutter(
