@@ -1,4 +1,4 @@
-"""Who imports whom in a generated service, and what an import does, for every combination.
+"""Who imports whom in a generated service, and what an import does, for any three answers.
 
 Read from the syntax trees alone, so imports for type checkers count too.
 """
@@ -125,44 +125,44 @@ def _assembles(value: ast.expr) -> bool:
     return isinstance(value, ast.Call) and ast.unparse(value.func).startswith("app.add_")
 
 
-def test_auth_imports_nothing_else_of_the_service(project: Path) -> None:
+def test_auth_imports_nothing_else_of_the_service(spread_project: Path) -> None:
     outside = {
         f"{name} imports {imported or 'the package'}"
-        for name, found in arrows(project).items()
+        for name, found in arrows(spread_project).items()
         for imported in found
         if in_auth(name) and not in_auth(imported)
     }
     assert outside == set()
 
 
-def test_no_imports_form_a_circle(project: Path) -> None:
+def test_no_imports_form_a_circle(spread_project: Path) -> None:
     try:
-        list(TopologicalSorter(arrows(project)).static_order())
+        list(TopologicalSorter(arrows(spread_project)).static_order())
     except CycleError as error:
         pytest.fail(" -> ".join(error.args[1]))
 
 
-def test_nothing_imports_an_entry_point(project: Path) -> None:
-    importers = {name for name, found in arrows(project).items() if found & ENTRY_POINTS}
+def test_nothing_imports_an_entry_point(spread_project: Path) -> None:
+    importers = {name for name, found in arrows(spread_project).items() if found & ENTRY_POINTS}
     assert importers == set()
 
 
-def test_only_entry_points_do_something_when_imported(project: Path) -> None:
+def test_only_entry_points_do_something_when_imported(spread_project: Path) -> None:
     acting = {
         f"{name}: {ast.unparse(statement)}"
-        for name, tree in modules(project).items()
+        for name, tree in modules(spread_project).items()
         for statement in effects(tree.body)
         if name not in ENTRY_POINTS and not name.startswith(SCRIPTS)
     }
     assert acting == set()
 
 
-def test_no_function_is_unused(project: Path) -> None:
-    assert not unused(modules(project))
+def test_no_function_is_unused(spread_project: Path) -> None:
+    assert not unused(modules(spread_project))
 
 
-def test_auth_exports_what_routes_import(project: Path) -> None:
-    tree = modules(project)["auth"]
+def test_auth_exports_what_routes_import(spread_project: Path) -> None:
+    tree = modules(spread_project)["auth"]
     [exported] = (
         ast.literal_eval(node.value)
         for node in tree.body
@@ -178,8 +178,8 @@ def test_auth_exports_what_routes_import(project: Path) -> None:
     assert defined == set(EXPORTED)
 
 
-def test_authenticator_is_the_same_file_for_all_answers(project: Path, bake: Bake) -> None:
-    files = [package_of(each) / "auth/authenticator.py" for each in (project, bake())]
+def test_authenticator_is_the_same_file_for_all_answers(spread_project: Path, bake: Bake) -> None:
+    files = [package_of(each) / "auth/authenticator.py" for each in (spread_project, bake())]
     assert files[0].read_bytes() == files[1].read_bytes()
 
 

@@ -48,7 +48,8 @@ def test_a_fresh_clone_is_tested_and_served(
     output.mkdir()
     project, printed = generate_by_command(output, **answers)
     curl = printed_curl(printed)
-    for target in ("test", "check"):
+    # What is right with the newest versions may have other types with the oldest ones.
+    for target in ("test", "check") if resolution == "highest" else ("test",):
         finished = run("make", target, cwd=project, env=env)
         assert finished.returncode == 0, finished.stdout + finished.stderr
     assert (project / ".uv").exists() != with_uv

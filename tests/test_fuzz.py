@@ -8,7 +8,7 @@ from urllib.parse import quote_from_bytes
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.combinations import CORE, alternate, name, variant_name
+from support.combinations import CORE, FULL, alternate, name, variant_name
 from support.commands import program, run
 from support.generation import Bake
 from support.live import NAMES, SCHEMES, Live, run_app
@@ -20,16 +20,18 @@ FUZZ = settings(
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-VISITORS = alternate(CORE, ["admin", "nobody"])
+# Both visitors in both protections, unless FULL=1 asks for all.
+VISITORS = alternate(CORE, ["admin", "nobody"])[:: 1 if FULL else 3]
+FUZZED = [answers for answers, _ in VISITORS]
 # Bytes that end a header would make another request of it, not another key.
 VALUES = st.binary(max_size=300).filter(lambda value: not {*b"\r\n"} & {*value})
 
 
-@pytest.fixture(scope="module", params=CORE, ids=name)
+@pytest.fixture(scope="module", params=CORE if FULL else FUZZED, ids=name)
 def live(
     request: pytest.FixtureRequest, bake: Bake, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Live]:
-    """Return each core combination in turn, as its owner generated it."""
+    """Return some services in turn, as their owners generated them."""
     folder = tmp_path_factory.mktemp("fuzzed")
     app = "my_service.main:app"
     with run_app(bake(**request.param), request.param, folder, app=app) as service:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import os
-import subprocess
+import re
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -324,20 +324,12 @@ def test_a_read_only_database_starts_with_an_error_line(
     assert "The database of keys is read-only" in errors[0]
 
 
-def test_processes_that_migrate_at_the_same_time_wait_for_each_other(
-    database_project: Path, database_url: str, tmp_path: Path
-) -> None:
-    environment = {"PYTHONPATH": str(database_project / "src"), "DATABASE_URL": database_url}
-    command = [sys.executable, "-m", "my_service", "migrate"]
-    processes = [subprocess.Popen(command, cwd=tmp_path, env=environment) for _ in range(4)]
-    assert [process.wait(timeout=60) for process in processes] == [0] * 4
-
-
 def test_the_generated_tests_of_the_migration_pass_with_postgresql(
     database_project: Path, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TEST_DATABASE_URL", database_url)
-    command = [sys.executable, *SUITE, "--basetemp", str(tmp_path), "tests/test_migrations.py"]
-    finished = run(*command, cwd=database_project)
+    options = ["--basetemp", str(tmp_path), "-v", "-k", "postgresql", "tests/test_migrations.py"]
+    finished = run(sys.executable, *SUITE, *options, cwd=database_project)
     assert finished.returncode == 0, finished.stdout
-    assert "[postgresql]" in run(*command, "--collect-only", "-q", cwd=database_project).stdout
+    for test in ("create_the_tables", "concurrent_migrations"):
+        assert re.search(rf"{test}\w*\[postgresql\] PASSED", finished.stdout)
