@@ -22,8 +22,8 @@ pytest_plugins = [
 
 @pytest.hookimpl(wrapper=True, optionalhook=True)
 def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
-    """Return how many processes run tests: two more than cores, as tests wait half of the time."""
-    return (yield) + 2
+    """Return how many processes run tests: three more than cores, as tests often wait."""
+    return (yield) + 3
 
 
 @pytest.fixture(scope="session", autouse=True)
