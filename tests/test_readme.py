@@ -138,12 +138,17 @@ async def test_there_is_another_location(client: httpx2.AsyncClient) -> None:
         assert response.json()["consumer"] == "web"
 """
 CHECK_OF_CREATED_KEY = """
-async def test_an_endpoint_creates_a_key(client: httpx2.AsyncClient) -> None:
+async def test_an_endpoint_creates_a_key(
+    client: httpx2.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
     assert (await client.post("/customers/shop/keys", **KEY)).status_code == 403
     created = await client.post("/customers/shop/keys", **ADMIN)
     assert created.headers["cache-control"] == "no-store"
     response = await client.get("/_tests/whoami", **with_key(LOCATIONS[0], created.json()))
     assert response.json() == {"consumer": "shop", "scopes": ["orders:read"]}
+    [actor] = {vars(line)["actor"] for line in caplog.records if "actor" in vars(line)}
+    assert actor in {entry.id for entry in ENTRIES}  # the key of the request
 """
 
 

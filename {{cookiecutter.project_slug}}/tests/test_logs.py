@@ -16,9 +16,11 @@ from {{ cookiecutter.__package }}.auth import (
     CurrentConsumer,
     keys,
 )
+from {{ cookiecutter.__package }}.auth.actor import (
+    current_context,
+)
 from {{ cookiecutter.__package }}.auth.context import (
     RequestContext,
-    current_context,
 )
 from {{ cookiecutter.__package }}.auth.locations import (
     Location,

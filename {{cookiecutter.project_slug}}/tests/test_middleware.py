@@ -19,9 +19,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from {{ cookiecutter.__package }}.auth import (
     keys,
 )
+from {{ cookiecutter.__package }}.auth.actor import (
+    current_context,
+)
 from {{ cookiecutter.__package }}.auth.context import (
     RequestContext,
-    current_context,
 )
 from {{ cookiecutter.__package }}.auth.locations import (
     Location,

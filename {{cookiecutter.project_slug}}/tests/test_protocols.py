@@ -282,6 +282,7 @@ def test_health_responds_in_a_bounded_flood(
     connect: Server, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(protocols, "EXCESS_CONNECTIONS", 5)
+    monkeypatch.setattr(protocols.BoundedHTTPProtocol, "next_report", 0)
     monkeypatch.setattr(connect.config, "root_path", "/parcels")
     flood = [connect() for _ in range(60)]
     health = connect()
@@ -294,6 +295,27 @@ def test_health_responds_in_a_bounded_flood(
     assert line.getMessage() == "Limit of 3 connections reached"
     connect.disconnect()
     assert not protocols.BoundedHTTPProtocol.excess
+
+
+@pytest.mark.parametrize(("seconds", "lines"), [(60, 1), (0, 3)])
+def test_limit_is_reported_once_a_minute(
+    connect: Server,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    seconds: int,
+    lines: int,
+) -> None:
+    monkeypatch.setattr(protocols.BoundedHTTPProtocol, "next_report", 0)
+    monkeypatch.setattr(protocols, "REPORT_SECONDS", seconds)
+    others = [connect() for _ in range(3)]
+    wait_until(lambda: len(connect.state.connections) == len(others))
+    for _ in range(3):  # one after another: each is the first beyond the limit
+        refused = connect()
+        refused.get("/")
+        assert refused.read().startswith(b"HTTP/1.1 503 ")
+        refused.socket.close()
+        wait_until(lambda: not protocols.BoundedHTTPProtocol.excess)
+    assert len([line for line in caplog.records if hasattr(line, "event")]) == lines
 
 
 def test_other_servers_have_a_limit_too(connect: Server, monkeypatch: pytest.MonkeyPatch) -> None:

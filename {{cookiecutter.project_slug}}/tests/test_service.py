@@ -22,7 +22,7 @@ from {{ cookiecutter.__package }} import service
 {% if cookiecutter.__endpoints %}
 from {{ cookiecutter.__package }}.auth import CurrentConsumer
 {% endif %}
-from {{ cookiecutter.__package }}.auth.context import (
+from {{ cookiecutter.__package }}.auth.actor import (
     current_context,
 )
 from {{ cookiecutter.__package }}.auth.locations import (

@@ -3,7 +3,7 @@
 import logging
 from typing import Any
 
-from .auth.context import current_context
+from .auth.actor import current_context
 from .log_lines import format_access, format_json, format_text, install_redaction
 from .settings import Settings
 

@@ -11,8 +11,9 @@ from pydantic import SecretStr
 from starlette.datastructures import URL, Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .auth.actor import current_context
 from .auth.authenticator import Authenticator
-from .auth.context import STATE_KEY, RequestContext, current_context, get_context
+from .auth.context import STATE_KEY, RequestContext, get_context
 from .auth.events import RefusalLog
 from .auth.keys import REMOVED_LENGTH, redact, remove_keys
 from .auth.middleware import send_refusal

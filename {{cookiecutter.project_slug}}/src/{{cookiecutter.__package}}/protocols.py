@@ -28,6 +28,7 @@ LINGER_SECONDS = 1
 MAX_CONNECTIONS = 1000  # of each process
 # Connections beyond the limit that may make one request each at the same time.
 EXCESS_CONNECTIONS = 100
+REPORT_SECONDS = 60  # between two log lines about them
 RETRY_AFTER_SECONDS = 5
 
 logger = logging.getLogger("uvicorn.error")
@@ -53,6 +54,7 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
 
     # The connections of this process beyond the limit, oldest first.
     excess: ClassVar[dict["BoundedHTTPProtocol", None]] = {}
+    next_report: ClassVar[float] = 0  # of connections beyond the limit
     quick_access_logger = AccessLogger()
     head_timer: asyncio.TimerHandle | None = None
     # Bytes of an incomplete head or of trailers: those after the parser's last callback.
@@ -167,7 +169,8 @@ class BoundedHTTPProtocol(HttpToolsProtocol):
 
     def admit_excess(self, limit: int) -> None:
         """Let the connection make one request; close the oldest such connection if there are many."""
-        if not self.excess:
+        if self.loop.time() >= self.next_report:
+            BoundedHTTPProtocol.next_report = self.loop.time() + REPORT_SECONDS
             text = "Limit of %d connections reached"
             log_state(logger, logging.WARNING, "connections_limited", text, limit)
         if len(self.excess) >= EXCESS_CONNECTIONS:

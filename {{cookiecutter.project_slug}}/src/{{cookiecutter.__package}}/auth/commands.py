@@ -133,12 +133,27 @@ def _join(scopes: Collection[str]) -> str:
 
 
 def read_end(text: str | None) -> str | None:
-    """Return the expiry that an option gives; a duration such as `90d` begins now."""
+    """Return the expiry that an option gives; a duration such as `90d` begins now.
+
+    Raises:
+        ValueError: the text is neither an expiry nor a duration.
+    """
+    if text is None:
+        return None
     try:
-        duration = keys.parse_duration(text or "")
+        duration = keys.parse_duration(text)
     except ValueError:
-        return text
+        return _check_expires(text)
     return keys.format_expires(datetime.now(UTC).replace(microsecond=0) + duration)
+
+
+def _check_expires(text: str) -> str:
+    try:
+        keys.parse_expires(text)
+    except ValueError as error:
+        hint = "a duration such as 90d, 12h or 30m works too"
+        raise ValueError(f"expires: {error}; {hint}") from None
+    return text
 
 
 def print_table(

@@ -1,6 +1,5 @@
 """The request context: what is known about the request that is being handled."""
 
-from contextvars import ContextVar
 from typing import NamedTuple, Protocol
 
 from pydantic import SecretStr
@@ -85,10 +84,6 @@ class RequestContext:
         self.may_have_body = may_have_body
         self.sent_keys: list[tuple[Location, list[SecretStr]]] = []
         self.response_headers: list[tuple[bytes, bytes]] = []
-
-
-# The context of the request that the running task handles, for log lines.
-current_context: ContextVar[RequestContext | None] = ContextVar("current_context", default=None)
 
 
 def get_context(scope: Scope) -> RequestContext:
