@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -55,7 +56,7 @@ RUN = {
     ("Options of a key", "sh"),
     ("Options of a key", "toml"),
     ("Require a scope", "sh"),
-    ("A client gets 401", "sh"),
+    ("A request is refused", "sh"),
     ("Logs", "sh"),
     ("Security events", "sh"),
 }
@@ -77,6 +78,7 @@ LEFT_OUT = {
     "gunicorn": "needs gunicorn",
     "uvicorn my_service.main:app": "test_proxies.py starts uvicorn with these options",
     "uvx cruft": "test_updates.py does it with this template",
+    "uv audit": "needs the network: a test below compares it with the Makefile",
     "OTEL_EXPORTER": "needs a collector",
     '{"logger": "uvicorn.access"': "test_readme_logs.py reads such lines of a service",
 }
@@ -168,6 +170,14 @@ def test_every_snippet_is_tested_or_left_out_for_a_reason(readme: tuple[Path, An
         reasons = [reason for text, reason in LEFT_OUT.items() if text in snippet.code]
         tested = (snippet.heading, snippet.language) in APPLIED | RUN
         assert snippet.language == "text" or tested or reasons, snippet
+
+
+def test_audit_without_make_is_that_of_the_makefile(bake: Bake) -> None:
+    project = bake()
+    [audit] = find(read_snippets(project), "Checks for each change", "sh")
+    uv = program("uv")
+    recipe = run("make", "-n", "audit", f"UV={uv}", cwd=project).stdout
+    assert shlex.split(audit.code.replace("uvx", f"{uv} tool run")) == shlex.split(recipe)
 
 
 @pytest.mark.usefixtures("types_of_dependencies")
@@ -339,7 +349,7 @@ def test_commands_of_the_readme_work(
     call_service(service, snippets, variables)
     shutil.copy(service.log, folder / "service.log")
     digest = service.digests["web"]
-    headings = ("Create and manage keys", "A client gets 401", "Logs", "Security events")
+    headings = ("Create and manage keys", "A request is refused", "Logs", "Security events")
     for heading in headings:
         for snippet in find(snippets, heading, "sh"):
             if any(text in snippet.code for text in LEFT_OUT):

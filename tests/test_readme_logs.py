@@ -63,7 +63,7 @@ def test_tables_name_all_reasons_and_events(answers: Answers, bake: Bake) -> Non
     reasons = set(re.findall(r"^    [A-Z_]+ = \"(\w+)\"$", refusals, re.MULTILINE))
     if answers["key_store"] == "settings":
         reasons.remove("revoked")  # an entry cannot be revoked: it is removed
-    assert first_cells(section(project, "A client gets 401")) - {"reason"} == reasons
+    assert first_cells(section(project, "A request is refused")) - {"reason"} == reasons
     documented = first_cells(section(project, "Operate"))
     events = EVENTS | (KEY_EVENTS if answers["key_store"] == "database" else set())
     events |= SIGN_IN_EVENTS if answers["key_location"] == "fallback" else set()
@@ -129,7 +129,7 @@ def test_fields_are_documented_and_commands_find_lines(
     lines = [json.loads(line) for line in written.splitlines()]
     operate = section(project, "Operate")
     assert {field for line in lines for field in line} <= set(re.findall(r"`(\w+)`", operate))
-    examples = section(project, "A client gets 401") + operate
+    examples = section(project, "A request is refused") + operate
     commands = re.findall(r"^ *```sh\n( *jq .*?)^ *```$", examples, re.DOTALL | re.MULTILINE)
     assert len(commands) == 4
     found = [run("sh", "-c", command, cwd=tmp_path) for command in commands]

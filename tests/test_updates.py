@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -39,6 +40,13 @@ def lasting_contents(project: Path) -> dict[str, bytes]:
     return {name: text for name, text in contents(project).items() if name not in differing}
 
 
+def read_update(readme: Path) -> list[str]:
+    """Return the arguments of cruft in the command of a README that applies an update."""
+    text = readme.read_text(encoding="utf-8")
+    [command] = re.findall(r"^uvx cruft (update .*)$", text, re.MULTILINE)
+    return shlex.split(command, comments=True)
+
+
 def test_cruft_makes_the_same_files_as_cookiecutter(tmp_path: Path, template: Path) -> None:
     finished = run_python(
         "-m",
@@ -65,7 +73,9 @@ def test_an_update_keeps_the_owners_edits_and_keys(tmp_path: Path, template: Pat
     [health] = template.glob("*/src/*/routes/health.py")
     health.write_text(health.read_text().replace("The process runs.", "The process is alive."))
     commit(template, "Second")
-    updated = run_python("-m", "cruft", "update", "--skip-apply-ask", cwd=project)
+    command = read_update(project / "README.md")
+    assert command == read_update(TEMPLATE / "README.md")
+    updated = run_python("-m", "cruft", *command, cwd=project)
 
     assert updated.returncode == 0, updated.stdout + updated.stderr
     assert not re.search(r"my_service_\w{51}", updated.stdout)
