@@ -173,6 +173,8 @@ def test_every_snippet_is_tested_or_left_out_for_a_reason(readme: tuple[Path, An
 
 
 def test_audit_without_make_is_that_of_the_makefile(bake: Bake) -> None:
+    if not shutil.which("make"):
+        missing("no make on this machine")
     project = bake()
     [audit] = find(read_snippets(project), "Checks for each change", "sh")
     uv = program("uv")
