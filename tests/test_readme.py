@@ -178,7 +178,7 @@ def test_audit_without_make_is_that_of_the_makefile(bake: Bake) -> None:
     project = bake()
     [audit] = find(read_snippets(project), "Checks for each change", "sh")
     uv = program("uv")
-    recipe = run("make", "-n", "audit", f"UV={uv}", cwd=project).stdout
+    recipe = run("make", "--no-print-directory", "-n", "audit", f"UV={uv}", cwd=project).stdout
     assert shlex.split(audit.code.replace("uvx", f"{uv} tool run")) == shlex.split(recipe)
 
 
