@@ -11,7 +11,7 @@ from pathlib import Path
 from textwrap import indent
 
 import pytest
-from support.combinations import Answers, name
+from support.combinations import FULL, Answers, name
 from support.commands import program, run
 from support.edits.project import Project
 from support.generation import Bake
@@ -30,8 +30,10 @@ PROJECTS: list[Answers] = [
     },
     {"key_location": "bearer", "protection": "endpoints", "deployment": "none"},
     {"key_location": "cookie", "protection": "whole_app", "deployment": "kubernetes"},
-    {"key_location": "query", "protection": "whole_app", "key_store": "database"},
+    {"key_location": "query", "protection": "whole_app"},
 ]
+if FULL:
+    PROJECTS.append({"key_location": "query", "protection": "whole_app", "key_store": "database"})
 # What the tests below apply or run.
 APPLIED = {
     ("Protect your endpoints", "python"),
