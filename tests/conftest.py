@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -80,7 +80,7 @@ def output(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def bake(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> Bake:
+def bake(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> Iterator[Bake]:
     """Return a project for these answers; it is shared, so read it and don't edit it."""
     projects: dict[str, Path] = {}
     generated = shared_folder / "generated"
@@ -98,7 +98,9 @@ def bake(tmp_path_factory: pytest.TempPathFactory, shared_folder: Path) -> Bake:
             projects[key] = generate_once(generated, tmp_path_factory.mktemp("bake"), **changed)
         return projects[key]
 
-    return bake_once
+    yield bake_once
+    compiled = [file for project in projects.values() for file in project.rglob("*.pyc")]
+    assert compiled == [], "a test runs a project without PYTHONDONTWRITEBYTECODE"
 
 
 @pytest.fixture(scope="session", params=COMBINATIONS, ids=name)

@@ -21,7 +21,8 @@ def capacity(project: Path) -> str:
 def printed_entry(project: Path, *options: str) -> dict[str, object]:
     """Return the entry that `keys create` prints for people."""
     command = ["-m", "my_service", "keys", "create", "billing-web", *options]
-    printed = run_python(*command, cwd=project, env={"PYTHONPATH": "src"})
+    env = {"PYTHONPATH": "src", "PYTHONDONTWRITEBYTECODE": "1"}
+    printed = run_python(*command, cwd=project, env=env)
     [line] = re.findall(r"^ +(\{.*\})$", printed.stdout, re.MULTILINE)
     entry: dict[str, object] = json.loads(line)
     return entry

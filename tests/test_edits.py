@@ -71,17 +71,15 @@ def pytest_collection_modifyitems(items):
     random.Random(7).shuffle(items)
 """
 # What some owners run their tests with, by the owner and the key store of the project.
-XDIST = ["-p", "xdist", "-n", "2"]
 PLUGINS = {
     ("ada", "settings"): [
         *("-p", "asyncio", "--asyncio-mode=auto", "-p", "randomly"),
         *("-p", "pytest_cov", "--cov=my_service"),
     ],
-    ("ben", "settings"): XDIST,
     ("eve", "database"): ["-p", "asyncio", "-p", "owners_plugin"],
 }
 if FULL:
-    PLUGINS["ben", "database"] = XDIST
+    PLUGINS["ben", "database"] = ["-p", "xdist", "-n", "2"]
 # How people and platforms have variables, most of them for other programs.
 VARIABLES = {
     "API_KEYS": "[",

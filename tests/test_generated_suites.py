@@ -7,17 +7,19 @@ from itertools import chain, repeat
 from pathlib import Path
 
 import pytest
-from support.combinations import FEW, QUICK, Answers, name
+from support.combinations import FEW, FULL, QUICK, Answers, name
 from support.commands import find_python, run, run_python
 from support.generation import Bake
 from support.suites import SUITE, SUPPORTED
 from support.template import LONGEST_SLUG, TEMPLATE
 
 THIS = f"{sys.version_info.major}.{sys.version_info.minor}"
+# Services with keys in settings run their tests in `test_as_a_user.py` and `test_edits.py`.
+SUITES = FEW if QUICK or FULL else [each for each in FEW if each["key_store"] == "database"]
 # Other Pythons take one project each, the newest the one with the most code. This one takes the
 # rest, and the edited projects of `test_edits.py`.
 OTHERS = [] if QUICK else [each for each in SUPPORTED if each != THIS and find_python(each)][::-1]
-RUNS = list(zip(FEW, chain(OTHERS, repeat(THIS)), strict=False))
+RUNS = list(zip(SUITES, chain(OTHERS, repeat(THIS)), strict=False))
 # What some continuous integration says about its terminal.
 TERMINAL = {"COLUMNS": "40", "FORCE_COLOR": "1", "TTY_COMPATIBLE": "1", "TERM": "dumb"}
 # What owners set to see more of a test that fails.

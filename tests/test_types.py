@@ -21,6 +21,6 @@ def test_types_are_strict_and_right(spread_project: Path) -> None:
 @pytest.mark.parametrize("answers", MIXED if FULL else MIXED[-1:], ids=name)
 def test_pyright_finds_nothing(answers: Answers, bake: Bake) -> None:
     pyright = npm_program("pyright")
-    finished = run(pyright, "--pythonpath", sys.executable, cwd=bake(**answers))
+    finished = run(pyright, "--pythonpath", sys.executable, "src", cwd=bake(**answers))
     assert finished.returncode == 0, finished.stdout + finished.stderr
     assert "\n0 errors, 0 warnings" in f"\n{finished.stdout}"
