@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sys
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -10,6 +11,10 @@ import pytest
 from support.combinations import CHOICES, COMBINATIONS, CORE, SPREAD, name
 from support.commands import run_python
 from support.generation import Bake, generate_once, publish
+from support.waiting import until
+
+# What runs the tests of generated projects.
+LONGEST = {"test_as_a_user", "test_edits", "test_generated_suites"}
 
 pytest_plugins = [
     "support.attack_servers",
@@ -24,6 +29,20 @@ pytest_plugins = [
 def pytest_xdist_auto_num_workers() -> Generator[None, int, int]:
     """Return how many processes run tests: three more than cores, as tests often wait."""
     return (yield) + 3
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let each process begin with some of the longest tests: at the end, one would run alone."""
+    processes = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    longest = [item for item in items if item.path.stem in LONGEST]
+    others = [item for item in items if item.path.stem not in LONGEST]
+    share = -(-len(others) // processes)
+    items[:] = [
+        item
+        for number in range(processes)
+        for item in longest[number::processes] + others[number * share :][:share]
+    ]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -44,6 +63,7 @@ def cookiecutter_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session", autouse=True)
 def no_bytecode() -> None:
     """Keep Python from writing into generated projects, which several tests share."""
+    sys.dont_write_bytecode = True
     pytest.MonkeyPatch().setenv("PYTHONDONTWRITEBYTECODE", "1")
 
 
@@ -66,11 +86,14 @@ def mypy_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def types_of_dependencies(bake: Bake, mypy_cache: Path, shared_folder: Path) -> None:
     """Let mypy read the dependencies of services once for all processes of this run."""
     kept = shared_folder / "mypy-cache"
-    if not kept.exists():
+    try:
+        (shared_folder / "mypy-started").mkdir()
+    except FileExistsError:
+        until(kept.exists, 300)
+        shutil.copytree(kept, mypy_cache, dirs_exist_ok=True)
+    else:
         run_python("-m", "mypy", cwd=bake(**COMBINATIONS[-1]))
         publish(mypy_cache, kept)
-    else:
-        shutil.copytree(kept, mypy_cache, dirs_exist_ok=True)
 
 
 @pytest.fixture
